@@ -1,0 +1,141 @@
+/**
+ * What happened, one JSON object a line: the union of all events, and their shapes.
+ *
+ * An EventBody is what the rooms below make; the guard's log adds `v`, `run` and `seq` and nobody
+ * else does, so that `seq` has no gap. Everything in a body is already redacted (redact.ts).
+ */
+import type { Endpoint } from "../net/endpoint.ts"
+import type { Process, Token, Transport } from "../flows/flow.ts"
+import type { Reason } from "../flows/reason.ts"
+import type { Mode } from "../policies/policy.ts"
+
+/** The rule that decided, for people. */
+export interface RuleShown {
+  readonly source: string
+  readonly line: number
+  readonly text: string
+}
+
+interface Judged {
+  readonly verdict: "allow" | "deny"
+  /** false where audit mode let a denied thing through. */
+  readonly enforced: boolean
+  readonly reason: Reason
+  readonly rule: RuleShown | null
+}
+
+interface Whose {
+  readonly process: Process | null
+  readonly step: string | null
+}
+
+export interface RunStarted {
+  readonly kind: "run-started"
+  readonly mode: Mode
+  readonly scope: "run" | "host" | "pod"
+  readonly policy: { readonly source: string; readonly sha256: string; readonly rules: number }
+  readonly version: string
+  readonly context: Readonly<Record<string, string>>
+}
+
+export interface NameEvent extends Judged, Whose {
+  readonly kind: "name"
+  readonly name: string
+  /** `A`, `AAAA`, `TXT`, or `TYPE65` where the type has no name here. */
+  readonly type: string
+  readonly transport: Transport
+  /** `NOERROR`, `NXDOMAIN`, `SERVFAIL`, `FORMERR`, `REFUSED`… as given to the job. */
+  readonly rcode: string
+  readonly addresses: readonly string[]
+  /** How often the same socket asked the same thing within the time that one line covers; absent: once. */
+  readonly repeated?: number
+}
+
+export interface FlowEvent extends Judged, Whose {
+  readonly kind: "flow"
+  readonly flow: string
+  readonly transport: Transport
+  readonly source: Endpoint
+  readonly target: Endpoint
+  readonly names: readonly string[]
+  readonly opening: {
+    readonly kind: "tls" | "http" | "ssh" | "opaque"
+    readonly serverName: string | null
+  } | null
+  readonly action: "splice" | "intercept" | "refuse" | "forward" | "drop"
+  /** From the job, in bytes. */
+  readonly bytesSent: number
+  /** To the job, in bytes. */
+  readonly bytesReceived: number
+  readonly durationMs: number
+  /** Where the gate really dialled, when it did; not always `target`. */
+  readonly dialled?: Endpoint
+  /** One sentence for people, where the reason alone does not say it. */
+  readonly detail?: string
+}
+
+export interface RequestEvent extends Judged {
+  readonly kind: "request"
+  readonly flow: string
+  readonly protocol: "http/1.1" | "h2" | "websocket"
+  readonly method: string
+  readonly host: string
+  /** Query names kept, values replaced by `*`. */
+  readonly path: string
+  /** null: no reply came. */
+  readonly status: number | null
+  readonly token: Token
+  readonly bytesSent: number
+  readonly bytesReceived: number
+}
+
+export interface Finding extends Whose {
+  readonly kind: "finding"
+  readonly finding: string
+  readonly severity: "low" | "medium" | "high" | "critical"
+  readonly summary: string
+  /** The `seq` of the events that show it. */
+  readonly because: readonly number[]
+}
+
+export interface Drop {
+  readonly kind: "drop"
+  /** `udp`, `icmp`, `icmpv6`, `tcp`, or the protocol's number as text. */
+  readonly transport: string
+  readonly target: { readonly address: string; readonly port: number | null }
+  readonly packets: number
+  readonly reason: Reason
+  /** A name, or a number as text where it has none; null where the kernel could not tell. */
+  readonly user: string | null
+}
+
+export interface RunEnded {
+  readonly kind: "run-ended"
+  /** The exit status of `sluice run`. */
+  readonly status: number
+  readonly counts: Counts
+  readonly lost: number
+}
+
+export interface Counts {
+  readonly allowed: number
+  readonly denied: number
+  readonly names: number
+  readonly requests: number
+  readonly findings: number
+}
+
+export type EventBody =
+  RunStarted | NameEvent | FlowEvent | RequestEvent | Finding | Drop | RunEnded
+
+/** What the log adds to each body. */
+export interface Stamp {
+  readonly v: 1
+  /** RFC 3339, milliseconds, UTC. */
+  readonly time: string
+  readonly run: string
+  /** 1, 2, 3… without a gap. */
+  readonly seq: number
+}
+
+export type Event = Stamp & EventBody

@@ -1,0 +1,32 @@
+/** Why a verdict is what it is. The words of the event log; the list is closed. */
+export const reasons = [
+  "allowed-by-rule",
+  "denied-by-rule",
+  "not-allowed",
+  "name-not-allowed",
+  "address-not-allowed",
+  "port-not-allowed",
+  "method-not-allowed",
+  "path-not-allowed",
+  "process-not-allowed",
+  "step-not-allowed",
+  "token-not-allowed",
+  "missing-server-name",
+  "bad-server-name",
+  "host-mismatch",
+  "name-address-mismatch",
+  "private-address",
+  "not-tls",
+  "malformed",
+  "unsupported-protocol",
+  "certificate-invalid",
+  "query-type-refused",
+  "name-budget-exceeded",
+  "upload-budget-exceeded",
+  "limit-exceeded",
+  "loop",
+  "upstream-failed",
+  "infrastructure",
+] as const
+
+export type Reason = (typeof reasons)[number]
