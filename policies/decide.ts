@@ -1,0 +1,276 @@
+/**
+ * May this leave? Allow, deny, or wait for the next fact. Pure, and the only place where a Permit
+ * is made.
+ *
+ * A flow is judged in three stages, each knowing more: by its target, by its opening, by its
+ * request. A stage is asked only when all before it said wait, so a decided verdict is final.
+ */
+import { embedded, isSpecial } from "../net/special.ts"
+import type { Hostname } from "../net/hostname.ts"
+import type { Flow, Opening, Request } from "../flows/flow.ts"
+import type { Reason } from "../flows/reason.ts"
+import { blocksFind } from "./block-index.ts"
+import { actorMiss, fitsTcp, holds, nearest, requestMiss, tcpPorts } from "./fit.ts"
+import { namesFind } from "./name-index.ts"
+import type { Compiled } from "./compile.ts"
+import type { Permit, Rule, Verdict } from "./policy.ts"
+
+/** A stage's answer; null: wait. */
+type Judged =
+  | { readonly allow: Rule; readonly host: Hostname | null }
+  | { readonly deny: Reason; readonly rule: Rule | null }
+  | null
+
+/** What the address rules say, which no opening changes. */
+interface Ground {
+  /** An address rule denies the target. */
+  readonly denied: Rule | null
+  /** An address rule allows the target, whatever bytes follow. */
+  readonly granted: Rule | null
+}
+
+const https = 443
+const http = 80
+
+/** The verdict on a flow as far as it is known. */
+export function decide(policy: Compiled, flow: Flow): Verdict {
+  const judged = flow.transport === "udp" ? byDatagram(policy, flow) : judge(policy, flow)
+  if (judged === null) return { decision: "wait", reason: "not-allowed" }
+  const allowed = "allow" in judged
+  let permit: Permit | null = null
+  if (allowed || policy.mode === "audit") {
+    const host = allowed ? judged.host : null
+    permit = { flow: flow.id, host, target: flow.target } as Permit
+  }
+  return allowed
+    ? { decision: "allow", reason: "allowed-by-rule", rule: judged.allow, permit }
+    : { decision: "deny", reason: judged.deny, rule: judged.rule, permit }
+}
+
+function judge(policy: Compiled, flow: Flow): Judged {
+  const ground = survey(policy, flow)
+  const { opening, request } = flow
+  const first = byTarget(policy, flow, ground)
+  if (first !== null) return first
+  // Why: a request without an opening is no connection; it never waits, and nothing allows it.
+  if (opening === null) return request === null ? null : deny("malformed")
+  const second = byOpening(policy, flow, ground, opening)
+  if (second !== null || request === null) return second
+  return byRequest(policy, flow, ground, opening, request)
+}
+
+function deny(reason: Reason, rule: Rule | null = null): Judged {
+  return { deny: reason, rule }
+}
+
+function deniedBy(rule: Rule): Judged {
+  return { deny: "denied-by-rule", rule }
+}
+
+/** Rules over a name that fit the flow's port and asker. */
+function fitting(policy: Compiled, flow: Flow, name: Hostname): Rule[] {
+  return namesFind(policy.names, name).filter((rule) => fitsTcp(rule, flow.target.port, flow))
+}
+
+function survey(policy: Compiled, flow: Flow): Ground {
+  const { address, port } = flow.target
+  let denied: Rule | null = null
+  let granted: Rule | null = null
+  for (const rule of blocksFind(policy.blocks, address)) {
+    if (!fitsTcp(rule, port, flow)) continue
+    if (rule.effect === "deny") denied ??= rule
+    else granted ??= rule
+  }
+  // Why: a translator on the way would take the flow to the IPv4 address inside.
+  for (const inner of embedded(address)) {
+    for (const rule of blocksFind(policy.blocks, inner)) {
+      if (rule.effect === "deny" && fitsTcp(rule, port, flow)) denied ??= rule
+    }
+  }
+  if (granted !== null && deniedName(policy, flow) !== null) granted = null
+  return { denied, granted }
+}
+
+/** A rule that denies a host by a name that our resolver gave for the target. */
+function deniedName(policy: Compiled, flow: Flow): Rule | null {
+  for (const name of flow.names) {
+    const rule = fitting(policy, flow, name).find(deniesHost)
+    if (rule !== undefined) return rule
+  }
+  return null
+}
+
+function deniesHost({ effect, target }: Rule): boolean {
+  return effect === "deny" && target.kind === "host"
+}
+
+/** Whether the whole host is allowed, without looking inside. */
+function allowsHost({ effect, target, token }: Rule): boolean {
+  return effect === "allow" && target.kind === "host" && token === null
+}
+
+/** Whether only a request of this scheme can tell if the rule fits. */
+function asksRequest({ target, token }: Rule, scheme: "http" | "https"): boolean {
+  return target.kind === "request" ? target.scheme === scheme : token !== null
+}
+
+/** Denied where no opening could change it, allowed where none need be awaited. */
+function byTarget(policy: Compiled, flow: Flow, ground: Ground): Judged {
+  const { port, address } = flow.target
+  if (ground.denied !== null) return deniedBy(ground.denied)
+  const opens = ({ rule }: { rule: Rule }): boolean => fitsTcp(rule, port, flow)
+  if (ground.granted !== null) {
+    const watched = policy.intercept === "always" || policy.denyDoors.some(opens)
+    return watched ? null : { allow: ground.granted, host: null }
+  }
+  const nameless = !policy.allowDoors.some(opens)
+  const closed =
+    nameless ||
+    (isSpecial(address, policy.special) &&
+      !flow.names.some((name) => fitting(policy, flow, name).some(isAllow)))
+  return closed ? missedTarget(policy, flow) : null
+}
+
+function isAllow({ effect }: Rule): boolean {
+  return effect === "allow"
+}
+
+/** Why nothing allows a target, whatever would be said to it. */
+function missedTarget(policy: Compiled, flow: Flow): Judged {
+  const rule = deniedName(policy, flow)
+  if (rule !== null) return deniedBy(rule)
+  const { address, port } = flow.target
+  const near = [
+    ...blocksFind(policy.blocks, address),
+    ...flow.names.flatMap((name) => namesFind(policy.names, name)),
+  ]
+  const unknown = flow.names.length === 0 ? "address-not-allowed" : "name-not-allowed"
+  const otherwise = isSpecial(address, policy.special) ? "private-address" : unknown
+  return deny(nearest(missesOf(near, flow, port), otherwise))
+}
+
+/** What kept each allow rule, which covers the name or address, from fitting port and asker. */
+function missesOf(rules: readonly Rule[], flow: Flow, port: number): (Reason | null)[] {
+  return rules.filter(isAllow).map((rule) => {
+    const ports = tcpPorts(rule.target)
+    return ports === null || !holds(ports, port) ? "port-not-allowed" : actorMiss(rule, flow)
+  })
+}
+
+function missedName(policy: Compiled, flow: Flow, name: Hostname): Judged {
+  const rules = namesFind(policy.names, name)
+  return deny(nearest(missesOf(rules, flow, flow.target.port), "name-not-allowed"))
+}
+
+function byOpening(policy: Compiled, flow: Flow, ground: Ground, opening: Opening): Judged {
+  const granted: Judged = ground.granted === null ? null : { allow: ground.granted, host: null }
+  if (opening.kind === "broken") return granted ?? deny(opening.reason)
+  if (opening.kind === "http") return byHead(policy, flow, granted, opening)
+  if (opening.kind !== "tls") return granted ?? byNames(policy, flow)
+  if (opening.serverName === null) return granted ?? deny("missing-server-name")
+  return byServerName(policy, flow, granted, opening.serverName)
+}
+
+function byServerName(policy: Compiled, flow: Flow, granted: Judged, name: Hostname): Judged {
+  const rules = fitting(policy, flow, name)
+  const denied = rules.find(deniesHost)
+  if (denied !== undefined) return deniedBy(denied)
+  const opaque = namesFind(policy.opaque, name).length > 0
+  const blind = opaque || policy.intercept === "never"
+  const watched = rules.some((rule) => rule.effect === "deny" && asksRequest(rule, "https"))
+  const whole = rules.find(allowsHost)
+  const allowed: Judged = granted ?? (whole === undefined ? null : { allow: whole, host: name })
+  if (allowed !== null) {
+    if (!watched && (policy.intercept !== "always" || opaque)) return allowed
+    return blind ? deny("unsupported-protocol") : null
+  }
+  if (rules.some((rule) => isAllow(rule) && asksRequest(rule, "https"))) {
+    return blind ? deny("unsupported-protocol") : null
+  }
+  return rules.some(isAllow) ? deny("unsupported-protocol") : missedName(policy, flow, name)
+}
+
+function byHead(
+  policy: Compiled,
+  flow: Flow,
+  granted: Judged,
+  { host, port }: Extract<Opening, { kind: "http" }>,
+): Judged {
+  if (host === null) return granted ?? deny("malformed")
+  const rules = fitting(policy, flow, host)
+  const denied = rules.find(deniesHost)
+  if (denied !== undefined) return deniedBy(denied)
+  const watched = rules.some((rule) => rule.effect === "deny" && asksRequest(rule, "http"))
+  if (granted !== null) return watched ? null : granted
+  if (port !== null && port !== flow.target.port) return deny("host-mismatch")
+  const whole = rules.find(allowsHost)
+  if (whole !== undefined) {
+    // Why: a host rule on the port of TLS means TLS, or its bytes would pass in the clear.
+    if (flow.target.port === https) return deny("not-tls")
+    return watched ? null : { allow: whole, host }
+  }
+  if (rules.some((rule) => isAllow(rule) && asksRequest(rule, "http"))) return null
+  return rules.some(isAllow) ? deny("not-tls") : missedName(policy, flow, host)
+}
+
+/** Bytes that name no host: the names that our resolver gave for the address stand for it. */
+function byNames(policy: Compiled, flow: Flow): Judged {
+  const denied = deniedName(policy, flow)
+  if (denied !== null) return deniedBy(denied)
+  const { port } = flow.target
+  let miss: Reason | null = null
+  for (const name of flow.names) {
+    const rules = fitting(policy, flow, name)
+    const whole = rules.find(allowsHost)
+    if (whole !== undefined && port !== https && port !== http) return { allow: whole, host: name }
+    if (!rules.some(isAllow)) continue
+    const plain = port === http || !rules.some((rule) => asksRequest(rule, "https"))
+    miss ??= port !== https && plain ? "unsupported-protocol" : "not-tls"
+  }
+  return miss === null ? missedTarget(policy, flow) : deny(miss)
+}
+
+function byRequest(
+  policy: Compiled,
+  flow: Flow,
+  ground: Ground,
+  opening: Opening,
+  request: Request,
+): Judged {
+  const named =
+    opening.kind === "tls" ? opening.serverName : opening.kind === "http" ? opening.host : null
+  const scheme = opening.kind === "tls" ? "https" : "http"
+  if (request.host !== named || request.port !== flow.target.port || request.scheme !== scheme) {
+    return deny("host-mismatch")
+  }
+  const rules = fitting(policy, flow, request.host)
+  const denied = rules.find((rule) => !isAllow(rule) && requestMiss(rule, request) === null)
+  if (denied !== undefined) return deniedBy(denied)
+  if (ground.granted !== null) return { allow: ground.granted, host: null }
+  const allowed = rules.find((rule) => isAllow(rule) && requestMiss(rule, request) === null)
+  if (allowed !== undefined) return { allow: allowed, host: request.host }
+  const misses = rules.filter(isAllow).map((rule) => requestMiss(rule, request))
+  return deny(nearest(misses, "not-allowed"))
+}
+
+/** A datagram is judged by address and by the names for it; the kernel does the same with its sets. */
+function byDatagram(policy: Compiled, flow: Flow): Judged {
+  const { address, port } = flow.target
+  const rules = [
+    ...blocksFind(policy.blocks, address).map((rule) => ({ rule, host: null })),
+    ...flow.names.flatMap((host) => namesFind(policy.names, host).map((rule) => ({ rule, host }))),
+  ]
+  const misses: (Reason | null)[] = []
+  let allowed: Judged = null
+  for (const { rule, host } of rules) {
+    const { target } = rule
+    const udp = (target.kind === "host" || target.kind === "address") && target.transport === "udp"
+    const miss = udp && holds(target.ports, port) ? actorMiss(rule, flow) : "port-not-allowed"
+    if (miss === null && rule.effect === "deny") return deniedBy(rule)
+    if (miss === null) allowed ??= { allow: rule, host }
+    else if (isAllow(rule)) misses.push(miss)
+  }
+  if (allowed !== null) return allowed
+  const unknown = flow.names.length === 0 ? "address-not-allowed" : "name-not-allowed"
+  return deny(nearest(misses, isSpecial(address, policy.special) ? "private-address" : unknown))
+}

@@ -1,0 +1,81 @@
+/**
+ * Things found by host name: a tree of labels, from the right. A look-up costs what the name has
+ * labels, however many patterns there are.
+ */
+import { coversLabel, labels } from "../net/hostname.ts"
+import type { Hostname, Pattern } from "../net/hostname.ts"
+
+interface Node<T> {
+  readonly children: Map<string, Node<T>>
+  /** Below a label that is `*` alone. */
+  any: Node<T> | null
+  /** First labels with a `*` in them. */
+  readonly partial: { readonly label: string; readonly found: T[] }[]
+  /** Patterns that end here. */
+  readonly here: T[]
+  /** `**` over this. */
+  readonly below: T[]
+}
+
+export interface NameIndex<T> {
+  readonly root: Node<T>
+}
+
+function node<T>(): Node<T> {
+  return { children: new Map(), any: null, partial: [], here: [], below: [] }
+}
+
+/** An index of values by the pattern that each has. */
+export function nameIndex<T>(entries: Iterable<readonly [Pattern, T]>): NameIndex<T> {
+  const root = node<T>()
+  for (const [{ pattern }, value] of entries) placeOf(root, pattern).push(value)
+  return { root }
+}
+
+function placeOf<T>(root: Node<T>, pattern: string): T[] {
+  let at = root
+  const parts = pattern.split(".").toReversed()
+  for (const [index, label] of parts.entries()) {
+    if (index === parts.length - 1) {
+      if (label === "**") return at.below
+      if (label !== "*" && label.includes("*")) {
+        const known = at.partial.find((one) => one.label === label)
+        if (known !== undefined) return known.found
+        const found: T[] = []
+        at.partial.push({ label, found })
+        return found
+      }
+    }
+    at = label === "*" ? (at.any ??= node()) : childOf(at, label)
+  }
+  return at.here
+}
+
+function childOf<T>(at: Node<T>, label: string): Node<T> {
+  let child = at.children.get(label)
+  if (child === undefined) at.children.set(label, (child = node()))
+  return child
+}
+
+/** Every value whose pattern covers a name. */
+export function namesFind<T>(index: NameIndex<T>, name: Hostname): T[] {
+  const found: T[] = []
+  const parts = labels(name)
+  collect(index.root, parts, parts.length - 1, found)
+  return found
+}
+
+function collect<T>(at: Node<T>, parts: readonly string[], last: number, found: T[]): void {
+  const label = parts[last]
+  if (label === undefined) {
+    found.push(...at.here)
+    return
+  }
+  found.push(...at.below)
+  if (last === 0) {
+    for (const one of at.partial) if (coversLabel(one.label, label)) found.push(...one.found)
+  }
+  const child = at.children.get(label)
+  if (child !== undefined) collect(child, parts, last - 1, found)
+  if (at.any !== null) collect(at.any, parts, last - 1, found)
+}
