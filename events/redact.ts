@@ -64,7 +64,28 @@ const longRun = /(?<![A-Za-z0-9_+/=-])[A-Za-z0-9_+/=-]{32,}/g
 const roundsMax = 6
 
 /** The text without credentials. At most `textCharactersMax` characters. */
-export function redactText(text: string): string {
+export const redactText = remembered(withoutCredentials)
+
+/** How many short texts are remembered, and how long they may be: 4 MiB at most for each function. */
+const rememberedMax = 8192
+const rememberedCharactersMax = 512
+
+/** The same pure function, which knows its last answers: a build names the same things over and over. */
+function remembered(answer: (text: string) => string): (text: string) => string {
+  const known = new Map<string, string>()
+  return (text) => {
+    if (text.length > rememberedCharactersMax) return answer(text)
+    let result = known.get(text)
+    if (result === undefined) {
+      result = answer(text)
+      if (known.size >= rememberedMax) known.clear()
+      known.set(text, result)
+    }
+    return result
+  }
+}
+
+function withoutCredentials(text: string): string {
   let now = text.length > textCharactersMax ? text.slice(0, textCharactersMax) : text
   for (let round = 0; round < roundsMax; round++) {
     const next = redactOnce(now).slice(0, textCharactersMax)
@@ -194,7 +215,9 @@ function redactUser(argument: string): string {
  * A host name without token-shaped labels: `ghp_0123….evil.test` becomes `ghp_***.evil.test`. Other
  * labels stay, however long: a person must see that it is a tunnel, and to where.
  */
-export function redactHost(host: string): string {
+export const redactHost = remembered(hostWithoutTokens)
+
+function hostWithoutTokens(host: string): string {
   const labels = host.slice(0, textCharactersMax).split(".")
   const kept = labels.map((label) => cutTokens(label))
   // What follows a label that was cut, down to the last two, is its continuation if it is long.
@@ -252,22 +275,52 @@ function hidesToken(segment: string): boolean {
 
 const processes = new WeakMap<Process, Process>()
 
-/** The same process with its arguments and paths redacted; remembered for as long as it lives. */
+/** The same process with its arguments and paths redacted and bounded; remembered as long as it lives. */
 export function redactProcess(process: Process): Process {
   const known = processes.get(process)
   if (known !== undefined) return known
-  const made = { ...redactProgram(process), ancestors: process.ancestors.map(redactProgram) }
+  const ancestors = process.ancestors.slice(0, ancestorsMax)
+  const made = {
+    ...redactProgram(process, argumentsCharactersMax),
+    ancestors: ancestors.map((each) => redactProgram(each, ancestorCharactersMax)),
+  }
   processes.set(process, made)
   processes.set(made, made)
   return made
 }
 
-function redactProgram(program: Program): Program {
+/** Most ancestors that a line shows. */
+const ancestorsMax = 32
+
+/** Characters of the arguments of the program itself, and of each ancestor. */
+const argumentsCharactersMax = 8192
+const ancestorCharactersMax = 1024
+
+/** Longest path that Linux takes (PATH_MAX in linux/limits.h). */
+const pathCharactersMax = 4096
+
+function redactProgram(program: Program, charactersMax: number): Program {
   return {
     pid: program.pid,
-    executable: redactText(program.executable),
-    arguments: redactArguments(program.arguments),
+    executable: redactText(program.executable.slice(0, pathCharactersMax)),
+    arguments: bounded(
+      redactArguments(bounded(program.arguments, textCharactersMax)),
+      charactersMax,
+    ),
   }
+}
+
+/** As many of the texts as fit; the last one may be shortened. */
+function bounded(texts: readonly string[], charactersMax: number): readonly string[] {
+  const kept: string[] = []
+  let room = charactersMax
+  for (const text of texts) {
+    if (room <= 0) return [...kept, "…"]
+    kept.push(text.length > room ? `${text.slice(0, room)}…` : text)
+    // One more, so that empty texts take room as well.
+    room -= text.length + 1
+  }
+  return kept
 }
 
 /** The body as it may be written. The log calls it for every event, so that nobody can forget. */

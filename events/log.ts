@@ -1,0 +1,145 @@
+/**
+ * The event log of one run. ✋ Appends to the file that log-file.ts opened, and reads it back once
+ * at the end to see whether it is still what was written.
+ *
+ * Here, and nowhere else, an event gets its `seq` and is redacted. Recording never waits and never
+ * throws: an event that finds no room (a full disk) is counted as lost, and takes no `seq`.
+ */
+import { createHash } from "node:crypto"
+import { close, createReadStream, fstatSync, lstatSync } from "node:fs"
+import { createInterface } from "node:readline"
+import { Appender, type AppenderOptions } from "./appender.ts"
+import { counted, noCounts } from "./count.ts"
+import type { Counts, EventBody } from "./event.ts"
+import { lines, type Lines } from "./line.ts"
+import type { LogFile } from "./log-file.ts"
+import { redactEvent } from "./redact.ts"
+
+/** How long the end of a run waits for the disk, in milliseconds. */
+const flushMsMax = 5000
+
+/** A log longer than this, in bytes, is not read back at the end; its size and file still are checked. */
+const readBackBytesMax = 64 * 1024 * 1024
+
+/** What became of the log. */
+export interface LogEnd {
+  readonly path: string
+  readonly counts: Counts
+  /** Lines in the file that are this run's. */
+  readonly recorded: number
+  /** Events that are not in the file. */
+  readonly lost: number
+  /** Somebody else changed the file while the run went on: it is no evidence any more. */
+  readonly altered: boolean
+}
+
+export class Log {
+  readonly #file: LogFile
+  readonly #run: string
+  readonly #lines: Lines
+  readonly #appender: Appender
+  #counts: Counts = noCounts
+  #seq = 0
+  #lost = 0
+
+  /** @param run An id: letters, digits, `-`, `_`. */
+  constructor(file: LogFile, run: string, options: AppenderOptions = {}) {
+    this.#file = file
+    this.#run = run
+    this.#lines = lines(run)
+    this.#appender = new Appender(file.fd, options)
+  }
+
+  /**
+   * Appends one event.
+   *
+   * @param timeMs When it happened, in milliseconds since 1970.
+   * @returns Its `seq`; null when it is lost.
+   */
+  record(body: EventBody, timeMs: number): number | null {
+    this.#counts = counted(this.#counts, body)
+    return this.#append(body, timeMs, false)
+  }
+
+  #append(body: EventBody, timeMs: number, evenIfFull: boolean): number | null {
+    const line = this.#lines.line(redactEvent(body), this.#seq + 1, timeMs)
+    if (!this.#appender.push(line, evenIfFull)) {
+      this.#lost++
+      return null
+    }
+    return ++this.#seq
+  }
+
+  /** What happened so far, lost events included. */
+  get counts(): Counts {
+    return this.#counts
+  }
+
+  get lost(): number {
+    return this.#lost
+  }
+
+  /** Whether the caller should stop taking events until `drained()`; see Appender.full. */
+  get full(): boolean {
+    return this.#appender.full
+  }
+
+  async drained(): Promise<void> {
+    await this.#appender.drained()
+  }
+
+  /** Writes `run-ended`, waits for the disk (at most 5 seconds), and closes the file. */
+  async end(status: number, timeMs: number): Promise<LogEnd> {
+    const ended = { kind: "run-ended", status, counts: this.#counts, lost: this.#lost } as const
+    this.#append(ended, timeMs, true)
+    const unwritten = await this.#appender.flush(flushMsMax)
+    const altered = await this.#altered(unwritten === 0)
+    await new Promise((done) => close(this.#file.fd, done))
+    return {
+      path: this.#file.path,
+      counts: this.#counts,
+      recorded: this.#seq - unwritten,
+      lost: this.#lost + unwritten,
+      altered,
+    }
+  }
+
+  /**
+   * Whether the file is another one, shorter, or different from what was written.
+   *
+   * Why: the file belongs to the user who called sudo, as whom the job runs too.
+   */
+  async #altered(complete: boolean): Promise<boolean> {
+    if (!this.#file.isRegular) return false
+    try {
+      const now = fstatSync(this.#file.fd)
+      const named = lstatSync(this.#file.path)
+      if (named.ino !== now.ino || named.dev !== now.dev) return true
+      const wanted = this.#file.startBytes + this.#appender.writtenBytes
+      if (now.size < wanted) return true
+      if (!complete || now.size - this.#file.startBytes > readBackBytesMax) return false
+      return (await this.#digestOnDisk()) !== this.#appender.digest()
+    } catch {
+      return true
+    }
+  }
+
+  /** Other runs may append to the same file: only the lines of this one count. */
+  async #digestOnDisk(): Promise<string> {
+    const digest = createHash("sha256")
+    const start = this.#file.startBytes
+    // The digits of a time are always as many: what stands in front of `run` has one length.
+    const mark = `,"run":"${this.#run}",`
+    const from = `{"v":1,"time":"2026-11-23T00:00:00.000Z"`.length
+    const stream = createReadStream("", {
+      fd: this.#file.fd,
+      start,
+      autoClose: false,
+      encoding: "latin1",
+    })
+    for await (const line of createInterface({ input: stream, crlfDelay: Infinity })) {
+      if (line.startsWith(mark, from)) digest.update(`${line}\n`, "latin1")
+    }
+    return digest.digest("hex")
+  }
+}
