@@ -1,10 +1,10 @@
 /** apt: sources.list(5), apt.conf(5), apt-transport-http(1), apt-transport-mirror(1). */
-import { Findings } from "./found.ts"
+import { Findings, printable } from "./found.ts"
 import type { Found, Meaning, Surroundings } from "./found.ts"
 import { linesOf } from "./ini.ts"
 
-const archive: Meaning = { setting: "sources", why: "a source of apt's packages", replaces: true }
-const mirror: Meaning = { setting: "sources", why: "a mirror in a list that apt's sources name" }
+const archive: Meaning = { setting: "source", why: "a source of apt's packages" }
+const mirror: Meaning = { setting: "source", why: "a mirror in a list that apt's sources name" }
 const proxy: Meaning = {
   setting: "proxy",
   why: "the proxy that apt's configuration names: what it reaches is its own decision",
@@ -77,16 +77,17 @@ function deb822(findings: Findings, path: string): void {
 }
 
 function source(findings: Findings, uri: string, path: string, line: number): void {
+  // Why not the places' own setting: who names one default host does not need the others.
+  findings.settle("sources")
   const list = /^mirror\+(?:file|copy):(?:\/\/)?(\/.*)$/.exec(uri)?.[1]
   if (list === undefined) {
     findings.add(uri, { source: path, line }, archive)
-    if (/^(?:mirror\+)?https?:.*\bmirrors?\.(?:txt|list)$/.test(uri) || uri.startsWith("mirror")) {
-      findings.note(`Mirrors that the list of ${path}, line ${line} names are not known here`)
+    if (uri.startsWith("mirror")) {
+      findings.note(`Mirrors in the list of ${printable(path)}, line ${line} are not known here`)
     }
     return
   }
   // Why: the images of GitHub's runners name their archives in such a list.
-  findings.settle(archive.setting)
   for (const [index, raw] of linesOf(findings.text(list) ?? "")) {
     const url = raw.split(/[\t #]/)[0] ?? ""
     if (url !== "") findings.add(url, { source: list, line: index + 1 }, mirror)

@@ -115,17 +115,19 @@ export class Findings {
   }
 
   /**
-   * Whether a file is the project's: in the command's directory or above it, but not the user's or
-   * the machine's own.
+   * Whether a file is the project's: below a folder on the way up from the command's, as far as the
+   * user's home. What lies elsewhere is the machine's or the user's own.
    */
   ofProject(source: string): boolean {
-    if (!source.startsWith("/")) return false
     const { directory, home } = this.surroundings
-    if (dirname(source) === home || source.startsWith(`${home}/.`)) {
-      return directory !== home && source.startsWith(`${directory}/`)
+    if (!source.startsWith("/") || directory === home) return false
+    for (const folder of upwards(directory)) {
+      if (folder === "/" || folder === home) return false
+      const inside = source.startsWith(`${folder}/`)
+      if (home.startsWith(`${folder}/`)) return inside && !source.startsWith(`${home}/`)
+      if (inside) return true
     }
-    if (/^\/(?:etc|usr)\//.test(source)) return source.startsWith(`${directory}/`)
-    return true
+    return false
   }
 
   found(): Found {

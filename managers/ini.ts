@@ -91,5 +91,8 @@ export function properties(text: string): Entry[] {
 
 /** Lines with their number from 0, a byte order mark and carriage returns aside. */
 export function linesOf(text: string): IterableIterator<[number, string]> {
-  return text.replace(/^\uFEFF/, "").split(/\r?\n/).entries()
+  return text
+    .replace(/^\uFEFF/, "")
+    .split(/\r?\n/)
+    .entries()
 }

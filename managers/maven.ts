@@ -51,10 +51,10 @@ export function maven(surroundings: Surroundings): Found {
   }
   if (!repositories.some(({ id }) => id === "central")) {
     const spot = { source: "", line: 0 }
-    repositories.push({ id: "central", url: "https://repo.maven.apache.org/maven2", spot })
+    repositories.push({ id: "central", url: "https://central.invalid/", spot })
   }
   for (const one of repositories) {
-    const mirror = mirrors.find(({ of }) => mirrors.length > 0 && isMirrorOf(of, one))
+    const mirror = mirrors.find(({ of }) => isMirrorOf(of, one))
     const meaning = one.id === "central" ? central : mirror === undefined ? repository : mirrored
     if (mirror?.blocked === true) {
       if (one.id === "central") findings.settle(central.setting)
@@ -131,8 +131,9 @@ function pomAt(path: string): string {
 }
 
 function mirrorsOf(findings: Findings, path: string, root: Element): Mirror[] {
+  const variables = variablesOf(findings, path, root)
   return at(root, "mirrors", "mirror").flatMap((mirror) => {
-    const named = namedOf(findings, path, root, mirror)
+    const named = namedOf(path, variables, mirror)
     const of = at(mirror, "mirrorOf")[0]?.text ?? ""
     const blocked = at(mirror, "blocked")[0]?.text === "true"
     return named === null ? [] : [{ ...named, of, blocked }]
@@ -141,40 +142,55 @@ function mirrorsOf(findings: Findings, path: string, root: Element): Mirror[] {
 
 function repositoriesOf(findings: Findings, path: string, root: Element): Named[] {
   const holders = [root, ...at(root, "profiles", "profile")]
+  const variables = variablesOf(findings, path, root)
   return holders
     .flatMap((holder) => [
       ...at(holder, "repositories", "repository"),
       ...at(holder, "pluginRepositories", "pluginRepository"),
     ])
-    .flatMap((element) => namedOf(findings, path, root, element) ?? [])
+    .flatMap((element) => namedOf(path, variables, element) ?? [])
+}
+
+/** What a file's URLs may refer to: its own properties and where it stands. */
+function variablesOf(
+  { surroundings }: Findings,
+  path: string,
+  root: Element,
+): ReadonlyMap<string, string> {
+  const variables = new Map<string, string>()
+  for (const holder of [root, ...at(root, "profiles", "profile")]) {
+    for (const { name, text } of at(holder, "properties")[0]?.children ?? []) {
+      if (!variables.has(name)) variables.set(name, text)
+    }
+  }
+  variables.set("user.home", surroundings.home)
+  for (const name of ["basedir", "project.basedir", "pom.basedir"]) {
+    variables.set(name, dirname(path))
+  }
+  return variables
 }
 
 function namedOf(
-  { surroundings }: Findings,
   source: string,
-  root: Element,
+  variables: ReadonlyMap<string, string>,
   element: Element,
 ): Named | null {
   const [url] = at(element, "url")
   if (url === undefined) return null
   const id = at(element, "id")[0]?.text ?? ""
-  // Why: a variable of the environment may be a secret, and a rule is shown; see found.ts.
-  const values = [root, ...at(root, "profiles", "profile")].flatMap(
-    (holder) => at(holder, "properties")[0]?.children ?? [],
+  const text = url.text.replaceAll(
+    /\$\{(env\.)?([\w.-]+)\}/g,
+    (whole, env: string | undefined, name: string) =>
+      // Why: found.ts decides which variables of the environment a file may use.
+      env === undefined ? (variables.get(name) ?? whole) : `\${${name}}`,
   )
-  const text = url.text.replaceAll(/\$\{(?:(env\.)?)([\w.-]+)\}/g, (whole, env: string, name: string) => {
-    if (env !== "") return `\${${name}}`
-    if (name === "user.home") return surroundings.home
-    if (/^(?:project\.|pom\.)?basedir$/.test(name)) return dirname(source)
-    return values.find((value) => value.name === name)?.text ?? whole
-  })
   return { id, url: text, spot: { source, line: url.line } }
 }
 
 /** https://maven.apache.org/guides/mini/guide-mirror-settings.html: the first part that fits wins. */
 function isMirrorOf(of: string, { id, url }: Named): boolean {
   const external = !/^file:|\/\/(?:localhost|127\.0\.0\.1)(?=[:/]|$)/.test(url)
-  const insecure = external && /^http:/.test(url)
+  const insecure = external && url.startsWith("http:")
   let fits = false
   for (const part of of.split(",").map((part) => part.trim())) {
     if (part === `!${id}`) return false

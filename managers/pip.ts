@@ -35,7 +35,9 @@ const sections = ["install", "download", "wheel", "global"]
 export function pip(surroundings: Surroundings): Found {
   const findings = new Findings(surroundings)
   const settings = settled(findings)
-  if ([...(settings.get("no-index") ?? [])].some(({ value }) => /^(?:1|true|yes|on)$/i.test(value))) {
+  if (
+    [...(settings.get("no-index") ?? [])].some(({ value }) => /^(?:1|true|yes|on)$/i.test(value))
+  ) {
     findings.settle("index")
     settings.delete("index-url")
     settings.delete("extra-index-url")
@@ -104,7 +106,9 @@ function requirements(findings: Findings): void {
   ]
   for (const folder of folders) {
     const names = list(folder).filter((name) =>
-      folder === directory ? /^(?:requirements|constraints).*\.txt$/.test(name) : /\.txt$/.test(name),
+      folder === directory
+        ? /^(?:requirements|constraints).*\.txt$/.test(name)
+        : name.endsWith(".txt"),
     )
     for (const name of names.slice(0, 50)) {
       const path = under(folder, name)

@@ -41,7 +41,8 @@ function yamlLayer(findings: Findings, path: string): Layer {
       values.set(inner === "default" ? "registry" : `${inner}:registry`, { value, spot })
     } else if (top === "registries" && inner.includes("://")) {
       const main = field === "scopes" && value === "@"
-      values.set(main ? "registry" : `@${inner}:registry`, { value: inner, spot })
+      const name = main ? "registry" : `@${inner}:registry`
+      if (!values.has(name)) values.set(name, { value: inner, spot })
     } else if (top === "namedRegistries" && keys.length === 2) {
       values.set(`@${inner}:registry`, { value, spot })
     } else if (keys.length === 1) {

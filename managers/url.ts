@@ -58,7 +58,9 @@ export function placeOf(
   if (localSchemes.has(scheme)) return { nothing: null }
   const port = defaultPorts[scheme]
   if (port === undefined) {
-    return { problem: `its scheme is unknown, must be one of ${Object.keys(defaultPorts).join(", ")}` }
+    return {
+      problem: `its scheme is unknown, must be one of ${Object.keys(defaultPorts).join(", ")}`,
+    }
   }
   return authority(/^[^/?#]*/.exec(written?.[2] ?? "")?.[0] ?? "", port, trusted)
 }

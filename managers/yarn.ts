@@ -47,9 +47,9 @@ function yarnrc(findings: Findings, path: string): Layer {
   for (const [index, raw] of linesOf(findings.text(path) ?? "")) {
     const line = raw.trim()
     if (line === "" || line.startsWith("#")) continue
-    const end = line.startsWith('"') ? line.indexOf('"', 1) + 1 : line.search(/[\s:]\s/)
+    const end = line.startsWith('"') ? line.indexOf('"', 1) + 1 : line.search(/\s/)
     if (end <= 0) continue
-    const key = line.slice(0, end).replaceAll('"', "")
+    const key = line.slice(0, end).replaceAll('"', "").replace(/:$/, "")
     const value = line.slice(end).replace(/^:/, "").trim().replaceAll('"', "")
     values.set(key, { value, spot: { source: path, line: index + 1 } })
   }

@@ -112,11 +112,7 @@ export function parsePreset(name: string, text: string): Preset {
       if (!isMap(item)) return fail("each item of allow must be a mapping")
       const key = item.items[0]?.key
       const offset = (isScalar(key) ? key.range?.[0] : undefined) ?? 0
-      return presetLine(
-        item.toJSON() as Record<string, unknown>,
-        lines.linePos(offset).line,
-        fail,
-      )
+      return presetLine(item.toJSON() as Record<string, unknown>, lines.linePos(offset).line, fail)
     }),
   }
 }
@@ -144,7 +140,7 @@ function presetLine(
     rule:
       extras.length === 0
         ? to
-        : ({ to, ...Object.fromEntries(extras.map((key) => [key, item[key]])) } as PresetRule),
+        : { to, ...Object.fromEntries(extras.map((key) => [key, item[key]])) },
     why: text("why"),
     documentation: text("source"),
     defaultOf: "default-of" in item ? text("default-of") : null,
@@ -188,7 +184,8 @@ function restated(preset: Preset, setting: string, places: readonly ConfiguredPl
   const defaults = preset.lines.filter(({ defaultOf }) => defaultOf === setting)
   return places.some(
     (place) =>
-      place.setting === setting && defaults.some(({ rule }) => ruleTarget(rule) === printPlace(place)),
+      place.setting === setting &&
+      defaults.some(({ rule }) => ruleTarget(rule) === printPlace(place)),
   )
 }
 
