@@ -3,7 +3,10 @@ import { join } from "node:path"
 import t from "tap"
 import { presetNames, readPresets } from "../../../guard/presets.ts"
 import { managerNames } from "../../../managers/ask.ts"
+import { parsePolicy, usedPresets } from "../../../policies/parse.ts"
 import { parsePreset } from "../../../policies/presets.ts"
+import { widthOf } from "../../../policies/suffixes.ts"
+import { hostOf } from "../../../policies/target.ts"
 import { directory, home, machine } from "../managers/machine.ts"
 
 const folder = join(import.meta.dirname, "../../../policies/presets")
@@ -97,3 +100,76 @@ t.test(
     t.same(notes, [])
   },
 )
+
+/** As a command reads a policy: which presets it uses, what they mean here, then the whole. */
+function policyOf(text: string, surroundings: Parameters<typeof readPresets>[1]) {
+  const presets = readPresets(usedPresets(text), surroundings)
+  const names = presetNames()
+  return parsePolicy(text, { source: "sluice.yml", environment: {}, presets, presetNames: names })
+}
+
+t.test("a policy that uses npm allows the private mirror that .npmrc names", async (t) => {
+  const path = `${home}/.npmrc`
+  const surroundings = machine({ [path]: "\nregistry=https://u:s3cret@registry.example.com:8443/" })
+  const { policy } = policyOf("use: [npm]", surroundings)
+  t.same(policy?.rules, [
+    {
+      effect: "allow",
+      target: {
+        kind: "host",
+        host: { pattern: "registry.example.com" },
+        ports: { first: 8443, last: 8443 },
+        transport: "tcp",
+      },
+      by: null,
+      step: null,
+      token: null,
+      wide: false,
+      origin: {
+        source: `preset npm (${path})`,
+        line: 2,
+        column: 1,
+        text: "registry.example.com:8443",
+      },
+    },
+  ])
+  t.same(policy?.resolvePrivate, [{ pattern: "registry.example.com" }])
+})
+
+t.test("every shipped preset parses as a part of a policy, none is wide", async (t) => {
+  for (const name of presetNames()) {
+    const { policy, problems } = policyOf(`use: [${name}]`, machine({}))
+    t.same(problems, null, name)
+    for (const rule of policy?.rules ?? []) {
+      const host = hostOf(rule.target)
+      t.ok(host !== null, `${name}: ${rule.origin.text}`)
+      if (host !== null) t.equal(widthOf(host), null, `${name}: ${rule.origin.text}`)
+      t.equal(rule.origin.source, `preset ${name}`)
+      t.ok(rule.origin.line > 0)
+    }
+  }
+  const all = policyOf(`use: [${presetNames().join(", ")}]`, machine({}))
+  t.same(all.problems, null, "all of them together")
+})
+
+t.test("whatever a configuration says, what it adds parses", async (t) => {
+  const hosts = [
+    "https://registry.example.com",
+    "http://[2001:db8::1]:8080/",
+    "https://[2001:db8::1]/",
+    "http://198.51.100.7/",
+    "https://10.0.0.7/",
+    "https://REGISTRY.example.com./",
+    "https://b\u00fccher.example/",
+    "https://co.uk/",
+    "https://xn--bcher-kva.example:65535/",
+  ]
+  for (const url of hosts) {
+    const { policy, problems } = policyOf(
+      "use: [npm]",
+      machine({ [`${home}/.npmrc`]: `registry=${url}` }),
+    )
+    t.same(problems, null, url)
+    t.equal(policy?.rules.length, 1, url)
+  }
+})
