@@ -1,0 +1,224 @@
+/**
+ * Spends a Permit: the one way out. No other file of the gate opens a connection that a flow asked for.
+ *
+ * A permit with a host is dialled at addresses that our resolver gives for that host, never at one
+ * that the job chose; only the order is the job's. Each address is judged once more before it is
+ * dialled.
+ */
+import { connect } from "node:net"
+import type { Socket } from "node:net"
+import { isIPv6 } from "../net/address.ts"
+import type { Address } from "../net/address.ts"
+import { printEndpoint } from "../net/endpoint.ts"
+import type { Endpoint } from "../net/endpoint.ts"
+import type { Hostname } from "../net/hostname.ts"
+import type { Reason } from "../flows/reason.ts"
+import type { Permit } from "../policies/policy.ts"
+import { Inlet } from "./inlet.ts"
+
+/** RFC 8305 §8, Connection Attempt Delay. */
+const staggerMs = 250
+/** Time for all attempts together. HAProxy's examples: 5 s; nginx: proxy_connect_timeout 60 s. */
+export const connectTimeoutMs = 20_000
+/** Most addresses tried of one name. glibc's resolver passes on 35; more than a few never help. */
+const attemptsMax = 8
+/** First probe of an idle connection; the kernel's own default is two hours. */
+export const keepAliveMs = 60_000
+
+export interface Resolved {
+  readonly addresses: readonly Address[]
+  /** Why there is no address; null: the name simply has none. */
+  readonly reason: Reason | null
+}
+
+/** What dialling needs of the world. */
+export interface Ways {
+  readonly resolve: (host: Hostname) => Promise<Resolved>
+  /** Whether an address that is not public may be dialled for this host, or as it stands (null). */
+  readonly mayDial: (host: Hostname | null, address: Address) => boolean
+  /** Whether an endpoint is one of our own listeners. */
+  readonly isOurs: (endpoint: Endpoint) => boolean
+  readonly mode: "audit" | "block"
+}
+
+export type Dialled =
+  | {
+      readonly socket: Socket
+      readonly inlet: Inlet
+      readonly endpoint: Endpoint
+      /** What block mode would have refused it for; null: nothing. */
+      readonly despite: Reason | null
+    }
+  | { readonly failed: Reason; readonly detail: string }
+
+/** A dial under way. */
+export interface Dialling {
+  readonly cancel: () => void
+}
+
+const spent = new WeakSet<Permit>()
+
+/** Dials what a permit permits, once. `done` is called once, unless cancelled before. */
+export function dial(permit: Permit, ways: Ways, done: (dialled: Dialled) => void): Dialling {
+  if (spent.has(permit)) throw new Error("Cannot dial: the permit is spent, must be new")
+  spent.add(permit)
+  let attempts: Attempts | null = null
+  let cancelled = false
+  const answer = (dialled: Dialled): void => {
+    if (!cancelled) done(dialled)
+  }
+  const proceed = (resolved: Resolved | null): void => {
+    if (cancelled) return
+    const chosen = choose(permit, resolved, ways)
+    if ("failed" in chosen) answer(chosen)
+    else attempts = new Attempts(chosen, permit.target.port, answer)
+  }
+  if (permit.host === null) queueMicrotask(() => proceed(null))
+  else {
+    ways.resolve(permit.host).then(proceed, () => {
+      answer({ failed: "infrastructure", detail: "The resolver did not answer." })
+    })
+  }
+  return {
+    cancel: () => {
+      cancelled = true
+      attempts?.cancel()
+    },
+  }
+}
+
+interface Chosen {
+  readonly addresses: readonly Address[]
+  readonly despite: Reason | null
+}
+
+/** The addresses to dial, in order; or why there is none. `resolved` is null without a host. */
+export function choose(
+  permit: Permit,
+  resolved: Resolved | null,
+  ways: Ways,
+): Chosen | Extract<Dialled, { failed: Reason }> {
+  const { host, target } = permit
+  let despite: Reason | null = null
+  let wanted = resolved === null ? [target.address] : ordered(resolved.addresses, target.address)
+  if (wanted.length === 0) {
+    const reason = resolved?.reason ?? "name-address-mismatch"
+    const mismatch = reason !== "upstream-failed" && reason !== "infrastructure"
+    if (ways.mode === "block" || !mismatch) {
+      return { failed: reason, detail: `No address to dial for ${host ?? target.address}.` }
+    }
+    despite = reason
+    wanted = [target.address]
+  }
+  const foreign = wanted.filter((address) => !ways.isOurs({ address, port: target.port }))
+  if (foreign.length === 0) {
+    return { failed: "loop", detail: `${printEndpoint(target)} is the firewall itself.` }
+  }
+  const lawful = foreign.filter((address) => ways.mayDial(host, address))
+  if (lawful.length === 0) {
+    const detail = `${foreign.join(", ")} is not public.`
+    if (ways.mode === "block") return { failed: "private-address", detail }
+    return { addresses: foreign, despite: despite ?? "private-address" }
+  }
+  return { addresses: lawful, despite }
+}
+
+/** The job's own choice first where it is among the answers; then the families by turns (RFC 8305 §4). */
+function ordered(addresses: readonly Address[], target: Address): Address[] {
+  const rest = addresses.filter((address) => address !== target)
+  const first = rest.length < addresses.length ? [target] : rest.splice(0, 1)
+  const [head] = first
+  if (head === undefined) return []
+  const same = rest.filter((address) => isIPv6(address) === isIPv6(head))
+  const other = rest.filter((address) => isIPv6(address) !== isIPv6(head))
+  while (same.length > 0 || other.length > 0) {
+    first.push(...other.splice(0, 1), ...same.splice(0, 1))
+  }
+  return first.slice(0, attemptsMax)
+}
+
+/** Connection attempts to several addresses, a quarter of a second apart, until one is there. */
+class Attempts {
+  readonly #waiting: Address[]
+  readonly #port: number
+  readonly #despite: Reason | null
+  readonly #done: (dialled: Dialled) => void
+  readonly #open = new Set<Socket>()
+  readonly #failures: string[] = []
+  #stagger: NodeJS.Timeout | null = null
+  readonly #deadline: NodeJS.Timeout
+  #over = false
+
+  constructor(chosen: Chosen, port: number, done: (dialled: Dialled) => void) {
+    this.#waiting = [...chosen.addresses]
+    this.#port = port
+    this.#despite = chosen.despite
+    this.#done = done
+    this.#deadline = setTimeout(() => {
+      this.#failures.push(`no answer within ${connectTimeoutMs / 1000} s`)
+      this.#fail()
+    }, connectTimeoutMs)
+    this.#next()
+  }
+
+  cancel(): void {
+    this.#end(null)
+  }
+
+  #next(): void {
+    const address = this.#waiting.shift()
+    if (address === undefined) {
+      if (this.#open.size === 0) this.#fail()
+      return
+    }
+    const inlet = new Inlet()
+    const socket = connect({
+      host: address,
+      port: this.#port,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: keepAliveMs,
+      allowHalfOpen: true,
+      onread: inlet.onread,
+    })
+    inlet.attach(socket)
+    // Why: nothing is read before somebody wants it; a buffer of the kernel's is bounded.
+    socket.pause()
+    this.#open.add(socket)
+    const endpoint: Endpoint = { address, port: this.#port }
+    socket.once("connect", () => this.#connected(socket, inlet, endpoint))
+    socket.once("error", (error: NodeJS.ErrnoException) => this.#failed(socket, error, endpoint))
+    if (this.#waiting.length > 0) {
+      if (this.#stagger !== null) clearTimeout(this.#stagger)
+      this.#stagger = setTimeout(() => this.#next(), staggerMs)
+    }
+  }
+
+  #connected(socket: Socket, inlet: Inlet, endpoint: Endpoint): void {
+    if (this.#over) return
+    this.#end(socket)
+    this.#done({ socket, inlet, endpoint, despite: this.#despite })
+  }
+
+  #failed(socket: Socket, error: NodeJS.ErrnoException, endpoint: Endpoint): void {
+    this.#open.delete(socket)
+    socket.destroy()
+    if (this.#over) return
+    this.#failures.push(`${error.code ?? "failed"} at ${printEndpoint(endpoint)}`)
+    this.#next()
+  }
+
+  #fail(): void {
+    this.#end(null)
+    this.#done({ failed: "upstream-failed", detail: `${this.#failures.join(", ")}.` })
+  }
+
+  /** Gives up all attempts but one. */
+  #end(kept: Socket | null): void {
+    this.#over = true
+    clearTimeout(this.#deadline)
+    if (this.#stagger !== null) clearTimeout(this.#stagger)
+    for (const socket of this.#open) if (socket !== kept) socket.destroy()
+    this.#open.clear()
+  }
+}

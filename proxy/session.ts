@@ -1,0 +1,344 @@
+/**
+ * One connection in the world: does what connection.ts says, with sockets, timers and questions.
+ * Decides nothing.
+ */
+import type { Endpoint } from "../net/endpoint.ts"
+import type { Hostname } from "../net/hostname.ts"
+import type { EventBody } from "../events/event.ts"
+import type { Flow, Process } from "../flows/flow.ts"
+import { BodyReader, chunkedTail } from "./body.ts"
+import { opened, step, wantsBytes } from "./connection.ts"
+import type { Connection, Input, Judge, Output, Timer } from "./connection.ts"
+import { dial } from "./dial.ts"
+import type { Dialled, Dialling, Ways } from "./dial.ts"
+import { forwardedHead } from "./head.ts"
+import type { Head } from "./head.ts"
+import { flowEvent, requestEvent } from "./record.ts"
+import type { Carried } from "./record.ts"
+import { refuse } from "./refuse.ts"
+import { brokenFraming, Splice } from "./splice.ts"
+import type { Filter, Side } from "./splice.ts"
+import { StatusReader } from "./status.ts"
+import { wordsFor } from "./told.ts"
+
+/** Who is at the job's end of a connection. */
+export interface Owner {
+  readonly process: Process | null
+  readonly step: string | null
+}
+
+/** What one connection needs of the world. */
+export interface World extends Judge, Ways {
+  /** Names that our resolver gave for an address, and that still hold. */
+  readonly names: (address: Endpoint["address"]) => Promise<readonly Hostname[]>
+  readonly owner: (flow: Flow) => Promise<Owner>
+  /** Takes an event; a promise where there is no room, which is kept once there is. */
+  readonly record: (event: EventBody) => void | Promise<void>
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+}
+
+/** Time for the guard to say whose a socket is; then it is nobody's. */
+const ownerTimeoutMs = 5_000
+/** Time for the resolver to say which names an address has; then it has none. */
+const namesTimeoutMs = 5_000
+
+const nobody: Owner = { process: null, step: null }
+
+/** A connection from its acceptance until its events are recorded. */
+export class Session {
+  readonly client: Side
+  readonly #world: World
+  readonly #over: (session: Session) => void
+  #connection: Connection
+  #timers = new Map<Timer, NodeJS.Timeout>()
+  #dialling: Dialling | null = null
+  #upstream: Extract<Dialled, { socket: unknown }> | null = null
+  #splice: Splice | null = null
+  #owner: Promise<Owner> | null = null
+  #status: StatusReader | null = null
+  /** What the upstream said before it was let through. */
+  #greeting: Buffer[] = []
+  #watching = false
+  #closed = false
+  /** Bytes moved when the server last looked: see idleSince. */
+  #moved = -1
+  #movedAtMs: number
+
+  /** @param over called once, when nothing of the session is left but what others hold */
+  constructor(client: Side, flow: Flow, world: World, over: (session: Session) => void) {
+    this.client = client
+    this.#world = world
+    this.#over = over
+    this.#movedAtMs = flow.openedAtMs
+    const [connection, outputs] = opened(flow)
+    this.#connection = connection
+    for (const output of outputs) this.#do(output)
+  }
+
+  /** Whether the client's opening is still awaited. */
+  get undecided(): boolean {
+    return this.#connection.final === null
+  }
+
+  /** Bytes of the opening that are kept. */
+  get keptBytes(): number {
+    return this.#splice === null ? this.#connection.reader.bytes.length : 0
+  }
+
+  /** Asks what is to be asked, and begins to read. */
+  start(): void {
+    const { socket, inlet } = this.client
+    inlet.take = (bytes) => this.#tell({ kind: "bytes", bytes })
+    socket.on("error", this.#clientFailed)
+    socket.on("end", this.#clientEnded)
+    socket.on("close", this.#clientClosed)
+    const { flow } = this.#connection
+    within(this.#world.names(flow.target.address), namesTimeoutMs, []).then((names) => {
+      this.#tell({ kind: "names", names })
+    }, unreachable)
+    this.#owner = within(this.#world.owner(flow), ownerTimeoutMs, nobody)
+    this.#owner.then((owner) => this.#tell({ kind: "owner", ...owner }), unreachable)
+    this.#read()
+  }
+
+  /** Gives up an opening that takes up room others need. */
+  expire(): void {
+    this.#tell({ kind: "timer", timer: "opening" })
+  }
+
+  /** Since when nothing has moved; called now and then, so that bytes need not be timed. */
+  idleSince(nowMs: number): number {
+    const splice = this.#splice
+    if (splice === null) return nowMs
+    const moved = splice.bytesSent + splice.bytesReceived
+    if (moved !== this.#moved) {
+      this.#moved = moved
+      this.#movedAtMs = nowMs
+    } else splice.rest()
+    return this.#movedAtMs
+  }
+
+  /** Ends a connection that flows. */
+  reset(detail: string): void {
+    if (this.#splice !== null) this.#splice.reset(detail)
+    else {
+      this.#dialling?.cancel()
+      this.client.socket.resetAndDestroy()
+    }
+  }
+
+  readonly #clientEnded = (): void => this.#tell({ kind: "ended" })
+  readonly #clientFailed = (): void => {
+    this.#closed = true
+    this.#tell({ kind: "closed" })
+  }
+  readonly #clientClosed = (): void => {
+    this.#closed = true
+    this.#tell({ kind: "closed" })
+  }
+
+  #tell(input: Input): void {
+    const [connection, outputs] = step(this.#world, this.#connection, input)
+    this.#connection = connection
+    for (const output of outputs) this.#do(output)
+    this.#read()
+  }
+
+  /** The client is read only while its bytes are of use. */
+  #read(): void {
+    if (this.#splice !== null || this.#closed) return
+    const { phase } = this.#connection
+    if (phase === "over" || phase === "carrying") return
+    const wanted = wantsBytes(this.#connection)
+    if (wanted === this.#watching) return
+    this.#watching = wanted
+    if (wanted) this.client.inlet.resume()
+    else this.client.inlet.pause()
+  }
+
+  #do(output: Output): void {
+    switch (output.do) {
+      case "start-timer":
+        this.#stopTimer(output.timer)
+        this.#timers.set(
+          output.timer,
+          setTimeout(() => this.#tell({ kind: "timer", timer: output.timer }), output.afterMs),
+        )
+        return
+      case "stop-timer":
+        this.#stopTimer(output.timer)
+        return
+      case "dial":
+        this.#dialling = dial(output.permit, this.#world, (dialled) => this.#dialled(dialled))
+        return
+      case "hang-up":
+        this.#hangUp()
+        return
+      case "listen":
+        this.#listen()
+        return
+      case "carry":
+        this.#carry(output.head)
+        return
+      case "refuse":
+        this.#refuse(output.by)
+        return
+      case "forget":
+        this.#release()
+        this.client.socket.destroy()
+        this.#over(this)
+        return
+    }
+  }
+
+  #stopTimer(timer: Timer): void {
+    const running = this.#timers.get(timer)
+    if (running === undefined) return
+    clearTimeout(running)
+    this.#timers.delete(timer)
+  }
+
+  #dialled(dialled: Dialled): void {
+    this.#dialling = null
+    if ("failed" in dialled) {
+      this.#tell({ kind: "dial-failed", reason: dialled.failed, detail: dialled.detail })
+      return
+    }
+    this.#upstream = dialled
+    this.#tell({ kind: "dialled", despite: dialled.despite })
+  }
+
+  #hangUp(): void {
+    this.#dialling?.cancel()
+    this.#dialling = null
+    this.#upstream?.socket.resetAndDestroy()
+    this.#upstream = null
+    this.#greeting = []
+  }
+
+  #listen(): void {
+    const upstream = this.#upstream
+    if (upstream === null) return
+    upstream.inlet.take = (bytes) => {
+      // Why: what an upstream says while the client's opening is read waits for the verdict on it.
+      this.#greeting.push(Buffer.from(bytes))
+      upstream.inlet.pause()
+      this.#tell({ kind: "spoken" })
+    }
+    // Why: an end is an answer too; the splice passes it on.
+    for (const event of ["end", "close"]) {
+      upstream.socket.once(event, () => {
+        if (this.#upstream === upstream) this.#tell({ kind: "spoken" })
+      })
+    }
+    upstream.inlet.resume()
+  }
+
+  #carry(head: Head | null): void {
+    const upstream = this.#upstream
+    if (upstream === null) return
+    const { client } = this
+    for (const [event, listener] of this.#listeners) client.socket.off(event, listener)
+    const opening = this.#connection.reader.bytes
+    const body = head === null ? null : bodyOf(head, opening)
+    const status = head === null ? null : new StatusReader()
+    this.#status = status
+    this.#splice = new Splice(client, upstream, {
+      first:
+        body === null || head === null ? opening : Buffer.concat([forwardedHead(head), body.first]),
+      filter: body?.filter ?? null,
+      watch:
+        status === null
+          ? null
+          : (bytes) => {
+              status.push(bytes)
+              return !status.over
+            },
+      endsWithUpstream: head !== null,
+      done: (detail) => this.#finish(detail),
+    })
+    this.#splice.start(this.#connection.ended, Buffer.concat(this.#greeting))
+    this.#greeting = []
+    if (body?.broken === true) this.#splice.reset(brokenFraming)
+  }
+
+  get #listeners(): readonly (readonly ["error" | "end" | "close", () => void])[] {
+    return [
+      ["error", this.#clientFailed],
+      ["end", this.#clientEnded],
+      ["close", this.#clientClosed],
+    ]
+  }
+
+  #refuse(by: "alert" | "page" | "reset"): void {
+    const { client } = this
+    for (const [event, listener] of this.#listeners) client.socket.off(event, listener)
+    const words = wordsFor(this.#connection)
+    refuse(client, by, words)
+    this.#status = null
+    this.#finish(null, by === "page" && !this.#closed ? words.status : null)
+  }
+
+  #release(): void {
+    for (const timer of this.#timers.values()) clearTimeout(timer)
+    this.#timers.clear()
+  }
+
+  /** The flow is over: its events, once it is known whose it was. */
+  #finish(detail: string | null, refusedWith: number | null = null): void {
+    this.#release()
+    const splice = this.#splice
+    const carried: Carried = {
+      bytesSent: splice?.bytesSent ?? 0,
+      bytesReceived: splice?.bytesReceived ?? 0,
+      durationMs: Math.max(0, this.#world.now() - this.#connection.flow.openedAtMs),
+      dialled: splice === null ? null : (this.#upstream?.endpoint ?? null),
+      detail,
+      status: this.#status?.status ?? refusedWith,
+    }
+    const over = (): void => this.#over(this)
+    this.#record(carried).then(over, over)
+  }
+
+  async #record(carried: Carried): Promise<void> {
+    const owner = (await this.#owner) ?? nobody
+    const { flow } = this.#connection
+    const connection = { ...this.#connection, flow: { ...flow, ...owner } }
+    const request = requestEvent(connection, carried)
+    if (request !== null) await this.#world.record(request)
+    await this.#world.record(flowEvent(connection, carried))
+  }
+}
+
+/** What of the opening belongs to the request's body, and the filter for all that follows. */
+function bodyOf(head: Head, opening: Buffer): { first: Buffer; filter: Filter; broken: boolean } {
+  const body = new BodyReader(head.framing)
+  const filter: Filter = (bytes) => {
+    const { length, broken, tail } = body.read(bytes)
+    return { length, broken, tail: tail ? chunkedTail : "" }
+  }
+  const rest = opening.subarray(head.length)
+  const { length, tail, broken } = filter(rest)
+  const first = Buffer.concat([rest.subarray(0, length), Buffer.from(tail, "latin1")])
+  return { first, filter, broken }
+}
+
+/** A promise's value, or another where it fails or takes too long. */
+function within<T>(promise: Promise<T>, timeoutMs: number, otherwise: T): Promise<T> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(otherwise), timeoutMs)
+    promise.then(
+      (value) => {
+        clearTimeout(timer)
+        resolve(value)
+      },
+      () => {
+        clearTimeout(timer)
+        resolve(otherwise)
+      },
+    )
+  })
+}
+
+function unreachable(): void {}

@@ -1,0 +1,185 @@
+/**
+ * Lets bytes flow between a client and an upstream: both ways, with back-pressure and half-close
+ * kept. Looks at nothing but what the caller's `filter` and `watch` do.
+ */
+import type { Socket } from "node:net"
+import type { Inlet } from "./inlet.ts"
+
+/** One side: a socket and where its bytes land. */
+export interface Side {
+  readonly socket: Socket
+  readonly inlet: Inlet
+}
+
+/** What of some client's bytes goes on: all of them where null is given for the filter. */
+export type Filter = (bytes: Buffer) => Filtered
+
+export interface Filtered {
+  /** How many of the bytes, from the first. */
+  readonly length: number
+  /** Sent after them; "" for nothing. */
+  readonly tail: string
+  /** The client breaks its own framing: both sides are reset. */
+  readonly broken: boolean
+}
+
+export interface SpliceOptions {
+  /** Sent to the upstream before anything else. */
+  readonly first: Buffer
+  /** null: everything goes on. */
+  readonly filter: Filter | null
+  /** Sees what the upstream says, for as long as it returns true. */
+  readonly watch: ((bytes: Buffer) => boolean) | null
+  /** Whether the client is let go once the upstream has ended: one exchange, no half-close after it. */
+  readonly endsWithUpstream: boolean
+  /** Both sides are closed. `detail`: what went wrong, or null. Called once. */
+  readonly done: (detail: string | null) => void
+}
+
+/** How long a client may take to close after the exchange is over. nginx: lingering_timeout 5 s. */
+const lingerMs = 5_000
+
+export const brokenFraming = "The request's body breaks its own framing."
+
+/** One direction. */
+class Lane {
+  readonly #from: Side
+  readonly #to: Side
+  bytes = 0
+  #stopped = false
+  readonly #written = (): void => {
+    const { socket } = this.#to
+    if (!this.#stopped || (socket.writableLength > 0 && !socket.destroyed)) return
+    this.free()
+    if (!this.#from.socket.destroyed) this.#from.inlet.resume()
+  }
+
+  constructor(from: Side, to: Side) {
+    this.#from = from
+    this.#to = to
+  }
+
+  /** What was sent is no longer needed here. */
+  free(): void {
+    this.#stopped = false
+    this.#from.inlet.release()
+  }
+
+  /** Sends bytes on; the source rests until the kernel has taken them all. */
+  send(bytes: Buffer, owned: boolean): void {
+    const { socket } = this.#to
+    const { inlet } = this.#from
+    if (bytes.length === 0 || socket.destroyed || socket.writableEnded) return
+    this.bytes += bytes.length
+    const own = inlet.own
+    socket.write(owned || own ? bytes : Buffer.from(bytes), this.#written)
+    if (socket.writableLength === 0 || this.#stopped) return
+    this.#stopped = true
+    if (own) inlet.hold()
+    inlet.pause()
+  }
+}
+
+/** Two lanes, from the first byte to the last. */
+export class Splice {
+  readonly #client: Side
+  readonly #upstream: Side
+  readonly #options: SpliceOptions
+  readonly #up: Lane
+  readonly #down: Lane
+  #watch: SpliceOptions["watch"]
+  #open = 2
+  #detail: string | null = null
+  #linger: NodeJS.Timeout | null = null
+
+  constructor(client: Side, upstream: Side, options: SpliceOptions) {
+    this.#client = client
+    this.#upstream = upstream
+    this.#options = options
+    this.#watch = options.watch
+    this.#up = new Lane(client, upstream)
+    this.#down = new Lane(upstream, client)
+  }
+
+  /** From the client, sent on. */
+  get bytesSent(): number {
+    return this.#up.bytes
+  }
+
+  get bytesReceived(): number {
+    return this.#down.bytes
+  }
+
+  /**
+   * @param clientEnded whether the client had ended its side before
+   * @param greeting what the upstream said before
+   */
+  start(clientEnded: boolean, greeting: Buffer): void {
+    const { filter, first, endsWithUpstream } = this.#options
+    this.#client.inlet.take =
+      filter === null
+        ? (bytes, owned) => this.#up.send(bytes, owned)
+        : (bytes, owned) => this.#filtered(filter, bytes, owned)
+    this.#upstream.inlet.take = (bytes, owned) => {
+      if (this.#watch !== null && !this.#watch(bytes)) this.#watch = null
+      this.#down.send(bytes, owned)
+    }
+    this.#join(this.#client, this.#upstream, false)
+    this.#join(this.#upstream, this.#client, endsWithUpstream)
+    this.#upstream.inlet.resume()
+    this.#client.inlet.resume()
+    this.#up.send(first, true)
+    if (greeting.length > 0) {
+      this.#watch?.(greeting)
+      this.#down.send(greeting, true)
+    }
+    if (clientEnded) this.#upstream.socket.end()
+    if (this.#upstream.socket.readableEnded) this.#client.socket.end()
+    if (this.#upstream.socket.closed) this.#closed(this.#client)
+  }
+
+  /** Ends both sides at once. */
+  reset(detail: string): void {
+    this.#detail ??= detail
+    this.#client.socket.resetAndDestroy()
+    this.#upstream.socket.resetAndDestroy()
+  }
+
+  /** Gives back what an idle connection does not need. */
+  rest(): void {
+    this.#client.inlet.rest()
+    this.#upstream.inlet.rest()
+  }
+
+  #filtered(filter: Filter, bytes: Buffer, owned: boolean): void {
+    const { length, tail, broken } = filter(bytes)
+    this.#up.send(length === bytes.length ? bytes : bytes.subarray(0, length), owned)
+    if (tail !== "") this.#up.send(Buffer.from(tail, "latin1"), true)
+    if (broken) this.reset(brokenFraming)
+  }
+
+  #join(from: Side, to: Side, last: boolean): void {
+    from.socket.once("end", () => {
+      to.socket.end()
+      if (last) this.#linger = setTimeout(() => to.socket.destroy(), lingerMs)
+    })
+    from.socket.once("error", (error: NodeJS.ErrnoException) => {
+      this.#detail ??= `${from === this.#client ? "client" : "upstream"}: ${error.code ?? "failed"}`
+      // Why: an end by error must not look like an end in good order to the other side.
+      to.socket.resetAndDestroy()
+    })
+    from.socket.once("close", () => this.#closed(to))
+  }
+
+  #closed(other: Side): void {
+    // Why: a side that is closed in good order has read all and written all; no bytes are cut off.
+    if (--this.#open > 0) {
+      if (!other.socket.writableEnded) other.socket.end()
+      return
+    }
+    if (this.#linger !== null) clearTimeout(this.#linger)
+    this.#up.free()
+    this.#down.free()
+    this.#options.done(this.#detail)
+  }
+}
