@@ -22,8 +22,14 @@ const managers: ReadonlyMap<string, (surroundings: Surroundings) => Found> = new
 
 /** What a manager's own configuration says here; null: there is no such manager. */
 export function ask(manager: string, surroundings: Surroundings): Found | null {
-  return managers.get(manager)?.(surroundings) ?? null
+  const found = managers.get(manager)?.(surroundings) ?? null
+  const proxy = proxyVariables.find((name) => surroundings.environment[name])
+  if (found === null || proxy === undefined) return found
+  const note = `${proxy} sends requests to a proxy, which no preset allows: what it reaches is its own decision, so it must stand in the policy`
+  return { ...found, notes: [...found.notes, note] }
 }
+
+const proxyVariables = ["https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "ALL_PROXY"]
 
 /** Names that `ask` knows, sorted. */
 export function managerNames(): readonly string[] {

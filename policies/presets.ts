@@ -170,7 +170,11 @@ export function expandPreset(preset: Preset, configured: Configured | null): Exp
     const source = `preset ${preset.name} (${place.source})`
     lines.push({ text, source, line: place.line, why: place.why, documentation: null })
   }
-  const trusted = places.filter(({ trusted, host }) => trusted && !isAddress(host))
+  // Why not the public registries: nobody has those at home, so a private address is an attack.
+  const publicHosts = new Set(preset.lines.map(({ rule }) => ruleTarget(rule).split(":")[0]))
+  const trusted = places.filter(
+    ({ trusted, host }) => trusted && !isAddress(host) && !publicHosts.has(host),
+  )
   return { lines, resolvePrivate: [...new Set(trusted.map(({ host }) => host))], notes }
 }
 

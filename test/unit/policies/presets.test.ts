@@ -129,3 +129,8 @@ t.test("expandPreset() lets no file of a project open private addresses to a nam
   const places = [{ ...place, trusted: false }]
   t.same(expandPreset(preset, { places, settled: [], notes: [] }).resolvePrivate, [])
 })
+
+t.test("expandPreset() lets no public registry resolve to private addresses", async (t) => {
+  const places = [{ ...place, host: "index.example.com", port: 80 }]
+  t.same(expandPreset(preset, { places, settled: [], notes: [] }).resolvePrivate, [])
+})
