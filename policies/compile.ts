@@ -3,19 +3,15 @@
  */
 import { specialRanges } from "../net/special.ts"
 import { blockIndex } from "./block-index.ts"
+import { doorIndex } from "./door-index.ts"
 import { nameIndex } from "./name-index.ts"
 import type { BlockIndex } from "./block-index.ts"
+import type { DoorIndex } from "./door-index.ts"
 import type { NameIndex } from "./name-index.ts"
 import type { Prefix } from "../net/address.ts"
 import type { Pattern } from "../net/hostname.ts"
 import type { SpecialRanges } from "../net/special.ts"
-import type { Intercept, Mode, Policy, Ports, Rule } from "./policy.ts"
-
-/** Ports over which some rule by name could fit, for whom. */
-export interface Door {
-  readonly ports: Ports
-  readonly rule: Rule
-}
+import type { Intercept, Mode, Policy, Rule } from "./policy.ts"
 
 export interface Compiled {
   readonly policy: Policy
@@ -29,10 +25,10 @@ export interface Compiled {
   readonly blocks: BlockIndex<Rule>
   readonly opaque: NameIndex<true>
   readonly resolvePrivate: NameIndex<true>
-  /** TCP ports that an allow rule by name opens; one each for equal ports and conditions. */
-  readonly allowDoors: readonly Door[]
+  /** TCP ports that an allow rule by name opens, and for whom. */
+  readonly allowDoors: DoorIndex
   /** The same for deny rules by name or request. */
-  readonly denyDoors: readonly Door[]
+  readonly denyDoors: DoorIndex
 }
 
 /**
@@ -52,8 +48,8 @@ export function compile(policy: Policy, special: SpecialRanges = specialRanges):
     blocks: blockIndex(rules.flatMap((rule) => blocked(rule))),
     opaque: nameIndex(policy.opaque.map((pattern) => [pattern, true] as const)),
     resolvePrivate: nameIndex(policy.resolvePrivate.map((pattern) => [pattern, true] as const)),
-    allowDoors: doors(rules, "allow"),
-    denyDoors: doors(rules, "deny"),
+    allowDoors: doorIndex(rules, "allow"),
+    denyDoors: doorIndex(rules, "deny"),
   }
 }
 
@@ -75,17 +71,4 @@ function blocked(rule: Rule): (readonly [Prefix, Rule])[] {
   const { target } = rule
   if (target.kind === "address") return [[target.prefix, rule]]
   return target.kind === "icmp" && "address" in target.to ? [[target.to, rule]] : []
-}
-
-function doors(rules: readonly Rule[], effect: Rule["effect"]): Door[] {
-  const found = new Map<string, Door>()
-  for (const rule of rules) {
-    const { target } = rule
-    if (rule.effect !== effect || target.kind === "address" || target.kind === "icmp") continue
-    if (target.kind === "host" && target.transport !== "tcp") continue
-    const { ports } = target
-    const key = JSON.stringify([ports.first, ports.last, rule.by, rule.step])
-    if (!found.has(key)) found.set(key, { ports, rule })
-  }
-  return [...found.values()]
 }

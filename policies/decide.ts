@@ -10,6 +10,7 @@ import type { Hostname } from "../net/hostname.ts"
 import type { Flow, Opening, Request } from "../flows/flow.ts"
 import type { Reason } from "../flows/reason.ts"
 import { blocksFind } from "./block-index.ts"
+import { hasDoor } from "./door-index.ts"
 import { actorMiss, fitsTcp, holds, nearest, requestMiss, tcpPorts } from "./fit.ts"
 import { namesFind } from "./name-index.ts"
 import type { Compiled } from "./compile.ts"
@@ -118,12 +119,11 @@ function asksRequest({ target, token }: Rule, scheme: "http" | "https"): boolean
 function byTarget(policy: Compiled, flow: Flow, ground: Ground): Judged {
   const { port, address } = flow.target
   if (ground.denied !== null) return deniedBy(ground.denied)
-  const opens = ({ rule }: { rule: Rule }): boolean => fitsTcp(rule, port, flow)
   if (ground.granted !== null) {
-    const watched = policy.intercept === "always" || policy.denyDoors.some(opens)
+    const watched = policy.intercept === "always" || hasDoor(policy.denyDoors, port, flow)
     return watched ? null : { allow: ground.granted, host: null }
   }
-  const nameless = !policy.allowDoors.some(opens)
+  const nameless = !hasDoor(policy.allowDoors, port, flow)
   const closed =
     nameless ||
     (isSpecial(address, policy.special) &&

@@ -5,12 +5,14 @@
 import { coversLabel, labels } from "../net/hostname.ts"
 import type { Hostname, Pattern } from "../net/hostname.ts"
 
+type Tails<T> = Map<string, { readonly label: string; readonly found: T[] }[]>
+
 interface Node<T> {
   readonly children: Map<string, Node<T>>
   /** Below a label that is `*` alone. */
   any: Node<T> | null
-  /** First labels with a `*` in them. */
-  readonly partial: { readonly label: string; readonly found: T[] }[]
+  /** First labels with a `*` in them, by what stands before their first `*` and after their last. */
+  readonly partial: Map<string, Tails<T>>
   /** Patterns that end here. */
   readonly here: T[]
   /** `**` over this. */
@@ -22,7 +24,7 @@ export interface NameIndex<T> {
 }
 
 function node<T>(): Node<T> {
-  return { children: new Map(), any: null, partial: [], here: [], below: [] }
+  return { children: new Map(), any: null, partial: new Map(), here: [], below: [] }
 }
 
 /** An index of values by the pattern that each has. */
@@ -39,16 +41,38 @@ function placeOf<T>(root: Node<T>, pattern: string): T[] {
     if (index === parts.length - 1) {
       if (label === "**") return at.below
       if (label !== "*" && label.includes("*")) {
-        const known = at.partial.find((one) => one.label === label)
-        if (known !== undefined) return known.found
-        const found: T[] = []
-        at.partial.push({ label, found })
-        return found
+        return placeOfPartial(at, label)
       }
     }
     at = label === "*" ? (at.any ??= node()) : childOf(at, label)
   }
   return at.here
+}
+
+function placeOfPartial<T>({ partial }: Node<T>, label: string): T[] {
+  const head = label.slice(0, label.indexOf("*"))
+  const tail = label.slice(label.lastIndexOf("*") + 1)
+  let tails = partial.get(head)
+  if (tails === undefined) partial.set(head, (tails = new Map() as Tails<T>))
+  let alike = tails.get(tail)
+  if (alike === undefined) tails.set(tail, (alike = []))
+  const known = alike.find((one) => one.label === label)
+  if (known !== undefined) return known.found
+  const found: T[] = []
+  alike.push({ label, found })
+  return found
+}
+
+function collectPartial<T>({ partial }: Node<T>, label: string, found: T[]): void {
+  for (let head = 0; head <= label.length; head++) {
+    const tails = partial.get(label.slice(0, head))
+    if (tails === undefined) continue
+    for (let tail = head; tail <= label.length; tail++) {
+      for (const one of tails.get(label.slice(tail)) ?? []) {
+        if (coversLabel(one.label, label)) found.push(...one.found)
+      }
+    }
+  }
 }
 
 function childOf<T>(at: Node<T>, label: string): Node<T> {
@@ -72,9 +96,7 @@ function collect<T>(at: Node<T>, parts: readonly string[], last: number, found: 
     return
   }
   found.push(...at.below)
-  if (last === 0) {
-    for (const one of at.partial) if (coversLabel(one.label, label)) found.push(...one.found)
-  }
+  if (last === 0 && at.partial.size > 0) collectPartial(at, label, found)
   const child = at.children.get(label)
   if (child !== undefined) collect(child, parts, last - 1, found)
   if (at.any !== null) collect(at.any, parts, last - 1, found)
