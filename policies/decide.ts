@@ -152,6 +152,7 @@ function missedTarget(policy: Compiled, flow: Flow): Judged {
 /** What kept each allow rule, which covers the name or address, from fitting port and asker. */
 function missesOf(rules: readonly Rule[], flow: Flow, port: number): (Reason | null)[] {
   return rules.filter(isAllow).map((rule) => {
+    if (rule.target.kind === "icmp") return null
     const ports = tcpPorts(rule.target)
     return ports === null || !holds(ports, port) ? "port-not-allowed" : actorMiss(rule, flow)
   })
@@ -268,7 +269,7 @@ function byDatagram(policy: Compiled, flow: Flow): Judged {
     const miss = udp && holds(target.ports, port) ? actorMiss(rule, flow) : "port-not-allowed"
     if (miss === null && rule.effect === "deny") return deniedBy(rule)
     if (miss === null) allowed ??= { allow: rule, host }
-    else if (isAllow(rule)) misses.push(miss)
+    else if (isAllow(rule) && target.kind !== "icmp") misses.push(miss)
   }
   if (allowed !== null) return allowed
   const unknown = flow.names.length === 0 ? "address-not-allowed" : "name-not-allowed"

@@ -46,14 +46,33 @@ export const policyLengthMax = 8_388_608
 
 const brokenYaml = "Cannot read YAML: "
 
-const keys = ["mode", "use", "allow", "deny", "intercept", "opaque", "resolve-private"] as const
+/** A language over YAML: which keys, which modes, and what a line means. */
+export interface Dialect {
+  readonly keys: readonly string[]
+  readonly modes: ReadonlyMap<string, Mode>
+  /** The rule that a short form stands for. */
+  readonly rule: (text: string) => WrittenRule
+  /** Whether a rule may be a mapping. */
+  readonly long: boolean
+}
+
+export const sluiceDialect: Dialect = {
+  keys: ["mode", "use", "allow", "deny", "intercept", "opaque", "resolve-private"],
+  modes: new Map([
+    ["audit", "audit"],
+    ["block", "block"],
+  ]),
+  rule: (to) => ({ to }),
+  long: true,
+}
+
 const ruleKeys = ["to", "by", "step", "token", "wide"] as const
-const modes: readonly Mode[] = ["audit", "block"]
 const intercepts: readonly Intercept[] = ["when-needed", "always", "never"]
 
 type Mutable<T> = { -readonly [key in keyof T]: T[key] }
 
 interface Reader {
+  readonly dialect: Dialect
   readonly surroundings: Surroundings
   readonly lines: LineCounter
   readonly problems: Problem[]
@@ -64,9 +83,14 @@ interface Reader {
   intercept: Intercept
 }
 
-/** A policy in Sluice's own language; an empty text allows nothing. */
-export function parsePolicy(text: string, surroundings: Surroundings): Parsed {
+/** A policy in Sluice's own language, or in another over YAML; an empty text allows nothing. */
+export function parsePolicy(
+  text: string,
+  surroundings: Surroundings,
+  dialect: Dialect = sluiceDialect,
+): Parsed {
   const reader: Reader = {
+    dialect,
     surroundings,
     lines: new LineCounter(),
     problems: [],
@@ -95,7 +119,7 @@ function forgetEchoes({ problems }: Reader): void {
 
 /** The names under `use:`, so that their presets can be read before the policy is. */
 export function usedPresets(text: string): string[] {
-  const contents = parsed(text, new LineCounter())?.contents ?? null
+  const contents = parseYaml(text, new LineCounter())?.contents ?? null
   if (!isMap(contents)) return []
   const list = contents.items.find(({ key }) => isScalar(key) && key.value === "use")?.value
   if (!isSeq(list)) return []
@@ -163,7 +187,11 @@ function opaqueProblems({ rules, opaque }: Omit<Policy, "sha256">): Problem[] {
   return problems
 }
 
-function parsed(text: string, lines: LineCounter): ReturnType<typeof parseDocument> | null {
+/** A text as YAML; null where it is nested beyond what the reader bears. */
+export function parseYaml(
+  text: string,
+  lines: LineCounter,
+): ReturnType<typeof parseDocument> | null {
   try {
     return parseDocument(text, {
       lineCounter: lines,
@@ -193,7 +221,7 @@ function readDocument(text: string, reader: Reader): ParsedNode | null {
   if (text.length > policyLengthMax) {
     return whole(`is ${text.length} characters, must be ${policyLengthMax} at most`)
   }
-  const document = parsed(text, reader.lines)
+  const document = parseYaml(text, reader.lines)
   if (document === null) return whole("is nested too deeply, must be a mapping of lists")
   for (const { code, message, pos } of [...document.errors, ...document.warnings]) {
     // Why: an alias is reported where it stands, with what was meant.
@@ -315,10 +343,13 @@ function readTop(contents: ParsedNode, reader: Reader): void {
     const { source } = reader.surroundings
     return complain(reader, contents, "policy", source, "is no mapping, must be `allow: [ … ]`")
   }
-  const entries = entriesOf(reader, contents, keys, "key")
+  const entries = entriesOf(reader, contents, reader.dialect.keys, "key")
   for (const [name, pair] of entries) {
-    if (name === "mode") reader.mode = choiceOf(reader, pair, name, modes) ?? reader.mode
-    else if (name === "intercept") {
+    if (name === "mode") {
+      const { modes } = reader.dialect
+      const chosen = choiceOf(reader, pair, name, [...modes.keys()])
+      reader.mode = modes.get(chosen ?? "") ?? reader.mode
+    } else if (name === "intercept") {
       reader.intercept = choiceOf(reader, pair, name, intercepts) ?? reader.intercept
     } else {
       for (const item of listOf(reader, pair, name)) readItem(reader, name, item)
@@ -333,12 +364,12 @@ function readItem(reader: Reader, name: string, item: unknown): void {
 }
 
 function readRule(reader: Reader, effect: Rule["effect"], item: unknown): void {
-  if (isMap(item)) {
+  if (isMap(item) && reader.dialect.long) {
     if (isPlain(reader, item)) readLongRule(reader, effect, item)
     return
   }
   const to = textOf(reader, item, "rule")
-  if (to !== null) addRule(reader, effect, { to }, placeOf(reader, item))
+  if (to !== null) addRule(reader, effect, reader.dialect.rule(to), placeOf(reader, item), to)
 }
 
 function readLongRule(reader: Reader, effect: Rule["effect"], map: YAMLMap): void {
@@ -364,8 +395,14 @@ function readLongRule(reader: Reader, effect: Rule["effect"], map: YAMLMap): voi
   addRule(reader, effect, written, placeOf(reader, entries.get("to")?.key ?? map))
 }
 
-function addRule(reader: Reader, effect: Rule["effect"], written: WrittenRule, place: Place): void {
-  const rule = makeRule(effect, written, place, reader.surroundings.environment)
+function addRule(
+  reader: Reader,
+  effect: Rule["effect"],
+  written: WrittenRule,
+  place: Place,
+  shown?: string,
+): void {
+  const rule = makeRule(effect, written, place, reader.surroundings.environment, shown)
   if (Array.isArray(rule)) reader.problems.push(...rule)
   else reader.rules.push(rule)
 }

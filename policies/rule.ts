@@ -38,16 +38,29 @@ export function printProblem({ source, line, column, message }: Problem): string
 /** `Cannot read rule "x": <state now>, must be <state wanted>`. */
 export function problem(place: Place, what: string, text: string, fault: string): Problem {
   const shown = text.length > 100 ? `${text.slice(0, 100)}…` : text
-  const message = `Cannot read ${what} ${JSON.stringify(shown)}: ${fault}`
+  const message = visible(`Cannot read ${what} ${JSON.stringify(shown)}: ${fault}`)
   return { source: place.source, line: place.line, column: place.column, message }
 }
 
-/** The rule, or all that is wrong with it. */
+/** What a terminal would act on, or not show, as its code. */
+function visible(text: string): string {
+  return text.replaceAll(
+    /[\p{Cc}\p{Cf}\u2028\u2029]/gu,
+    (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
+  )
+}
+
+/**
+ * The rule, or all that is wrong with it.
+ *
+ * @param shown the text that people know the rule by; as written unless another language wrote it
+ */
 export function makeRule(
   effect: Rule["effect"],
   written: WrittenRule,
   place: Place,
   environment: Environment,
+  shown: string = printWritten(written),
 ): Rule | Problem[] {
   const faults: string[] = []
   const take = (text: string): string | null => {
@@ -71,11 +84,11 @@ export function makeRule(
     if (effect === "allow" && written.wide !== true) faults.push(...wideFaults(target))
   }
   if (target === null || faults.length > 0) {
-    return faults.map((fault) => problem(place, "rule", written.to, fault))
+    return faults.map((fault) => problem(place, "rule", shown, fault))
   }
   const { source, line, column } = place
   const wide = written.wide === true
-  const origin: Origin = { source, line, column, text: printWritten(written) }
+  const origin: Origin = { source, line, column, text: shown.trim() }
   return { effect, target, by, step, token, wide, origin }
 }
 
@@ -141,7 +154,7 @@ function printWritten({ to, by, step, token, wide }: WrittenRule): string {
     token === undefined ? "" : `token: ${token}`,
     wide === true ? "wide: true" : "",
   ].filter((condition) => condition !== "")
-  return conditions.length === 0 ? to.trim() : `${to.trim()} (${conditions.join(", ")})`
+  return conditions.length === 0 ? to : `${to.trim()} (${conditions.join(", ")})`
 }
 
 /** Whether some name is covered by both. */
