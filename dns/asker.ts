@@ -24,10 +24,10 @@ import { errorOf, localAnswer, nothing } from "./local.ts"
 import { Lookup } from "./lookup.ts"
 import type { Admit } from "./lookup.ts"
 import { headerBytes, messageBytesMax, plainUdpBytes, readQuery, udpBytesMax } from "./message.ts"
-import { writeFault, writeReply } from "./message.ts"
+import { isTruncated, writeFault, writeReply } from "./message.ts"
 import type { Fault, Query } from "./message.ts"
 import { Names } from "./names.ts"
-import { Owners, within } from "./owners.ts"
+import { nobody, Owners, within } from "./owners.ts"
 import type { Client, FindOwner, Owner } from "./owners.ts"
 import { QuickAnswers, quickReply } from "./quick.ts"
 import type { QuickAnswer } from "./quick.ts"
@@ -74,6 +74,14 @@ const refusalWaitMs = 250
 const refusalQuickMs = 60_000
 /** Addresses that one line of the log names. */
 const addressesShownMax = 256
+
+/** A question on its way through. */
+interface Asked {
+  readonly message: Buffer
+  readonly query: Query
+  readonly client: Client
+  readonly owner: Owner | Promise<Owner>
+}
 
 export class Asker implements Answerer {
   readonly #options: AskerOptions
@@ -161,10 +169,10 @@ export class Asker implements Answerer {
     const query = readQuery(message)
     if ("rcode" in query) return this.#fault(query, client)
     const owner = this.#owners.of(client)
-    if (this.#options.needsProcess && owner instanceof Promise) {
-      return owner.then((known) => this.#decide(message, query, client, known))
-    }
-    return this.#decide(message, query, client, owner)
+    const asked: Asked = { message, query, client, owner }
+    return this.#options.needsProcess && owner instanceof Promise
+      ? owner.then((known) => this.#decide({ ...asked, owner: known }))
+      : this.#decide(asked)
   }
 
   /** A line for one more asker of what is known; null: that takes the longer way. */
@@ -186,18 +194,14 @@ export class Asker implements Answerer {
     return this.#lines.open(key, body, owner)
   }
 
-  #decide(
-    message: Buffer,
-    query: Query,
-    client: Client,
-    owner: Owner | Promise<Owner>,
-  ): Buffer | Promise<Buffer> {
-    const known = owner instanceof Promise ? { process: null, step: null } : owner
+  #decide(asked: Asked): Buffer | Promise<Buffer> {
+    const { query, owner } = asked
     const { mode, nameVerdict } = this.#options
+    const { process, step } = owner instanceof Promise ? nobody : owner
     const made = answer(
       {
         mode,
-        nameVerdict: (name, type) => nameVerdict(name, type, known.process, known.step),
+        nameVerdict: (name, type) => nameVerdict(name, type, process, step),
         spend: (name, rule) => this.#spend(name, rule),
         isSpecial: (address) => isSpecial(address, this.#special),
         namesOf: (address) => this.namesOf(address),
@@ -205,15 +209,13 @@ export class Asker implements Answerer {
       },
       query,
     )
-    const { judged } = made
-    const finish = (found: Found) => this.#finish(message, query, client, owner, judged, found)
     const found = this.#found(query, made)
-    const slow = found instanceof Promise
-    if (judged.verdict === "deny" && owner instanceof Promise) {
-      const late = within(refusalWaitMs, owner, known)
-      return Promise.all([found, late]).then(([value]) => finish(value))
+    const finish = (known: Found) => this.#finish(asked, made.judged, known)
+    if (made.judged.verdict === "deny" && owner instanceof Promise) {
+      const late = within(refusalWaitMs, owner, nobody)
+      return Promise.all([found, late]).then(([known]) => finish(known))
     }
-    return slow ? found.then(finish) : finish(found)
+    return found instanceof Promise ? found.then(finish) : finish(found)
   }
 
   #found(query: Query, made: Answer): Found | Promise<Found> {
@@ -222,7 +224,7 @@ export class Asker implements Answerer {
     }
     return made.kind === "reply" && made.addresses.length > 0
       ? localAnswer(query.wire, made.addresses, this.#now())
-      : nothing(query.wire, made.rcode, this.#now())
+      : nothing(made.rcode, this.#now())
   }
 
   #spend(name: Hostname, rule: Rule | null): boolean {
@@ -230,72 +232,66 @@ export class Asker implements Answerer {
   }
 
   /** The bytes of the answer; recorded, and kept for the next who asks. */
-  #finish(
-    message: Buffer,
-    query: Query,
-    client: Client,
-    owner: Owner | Promise<Owner>,
-    asked: Judged,
-    found: Found,
-  ): Buffer {
-    const judged = judgedWith(asked, found, this.#options.mode)
-    const told = judged.verdict === "deny" && judged.enforced
+  #finish(asked: Asked, made: Judged, found: Found): Buffer {
+    const { query, client, owner } = asked
+    const judged = judgedWith(made, found, this.#options.mode)
     const { section } = found
     const parts = {
       rcode: found.rcode,
       section: section.bytes,
       answers: section.answers,
       authority: section.authority,
-      error: errorOf(told, judged.reason),
+      error: errorOf(judged.verdict === "deny" && judged.enforced, judged.reason),
     }
     const udpBytes = Math.min(query.edns?.udpBytes ?? plainUdpBytes, udpBytesMax)
     const reply = writeReply(query, parts, client.transport === "tcp" ? messageBytesMax : udpBytes)
-    const whole = reply.length >= headerBytes + query.question.length + section.bytes.length
-    const elapsed = Math.floor((this.#now() - found.bornAtMs) / 1000)
-    const recordsAt = headerBytes + query.question.length
-    if (whole && elapsed > 0) writeTtls(reply, recordsAt, section, elapsed)
-    const body: NameLine = {
-      kind: "name",
-      name: query.shown,
-      type: typeName(query.type),
-      transport: client.transport,
-      rcode: rcodeName(found.rcode),
-      addresses: found.addresses.slice(0, addressesShownMax),
-      ...shownJudged(judged),
-    }
-    const line = this.#note(client, body, owner)
-    if (whole && this.#isSteady(message, query, client, judged)) {
-      const { address, port } = client.source
-      const untilMs = told ? this.#now() + refusalQuickMs : found.bornAtMs + found.ttlMs
-      const kept: QuickAnswer = {
-        reply: Buffer.from(reply),
-        recordsAt,
-        // Why: what a refusal says about time does not run out.
-        found: told ? { ...found, section: { ...section, ttlsAt: [] } } : found,
-        untilMs,
-        elapsed,
-        body: line.body,
-        asked: askedKey(body),
-        address,
-        port,
-        line,
-      }
-      if (untilMs > this.#now()) this.#quick.keep(message, kept)
-    }
+    const whole = !isTruncated(reply)
+    const elapsed = secondsSince(found.bornAtMs, this.#now())
+    if (whole && elapsed > 0) writeTtls(reply, recordsAt(query), section, elapsed)
+    const line = this.#note(client, lineBody(query, client, judged, found), owner)
+    if (whole && this.#isSteady(asked, judged)) this.#keep(asked, found, reply, elapsed, line)
     return reply
   }
 
   /** Whether the very same datagram would be answered so again, and is likely to come. */
-  #isSteady(message: Buffer, query: Query, client: Client, { reason }: Judged): boolean {
+  #isSteady({ message, query, client }: Asked, { reason }: Judged): boolean {
     return (
       client.transport === "udp" &&
       !this.#options.needsProcess &&
       reason !== "name-budget-exceeded" &&
       query.type !== types.ptr &&
       // Why: options and letter case of the job's own make every question another one.
-      message.length === headerBytes + query.question.length + (query.edns === null ? 0 : 11) &&
+      message.length === recordsAt(query) + (query.edns === null ? 0 : 11) &&
       query.question.toString("latin1", 0, query.wire.length) === query.wire
     )
+  }
+
+  #keep(
+    { message, query, client }: Asked,
+    found: Found,
+    reply: Buffer,
+    elapsed: number,
+    line: Line,
+  ): void {
+    const { body } = line
+    const nowMs = this.#now()
+    const refused = found.ttlMs === 0 && found.failure === null && body.verdict === "deny"
+    const untilMs = refused ? nowMs + refusalQuickMs : found.bornAtMs + found.ttlMs
+    // Why: a flood of refused names is a flood of different ones; keeping each would cost the most.
+    if (untilMs <= nowMs || (refused && line.repeated === 0)) return
+    this.#quick.keep(message, {
+      reply: Buffer.from(reply),
+      recordsAt: recordsAt(query),
+      // Why: what a refusal says about time does not run out.
+      found: refused ? { ...found, section: { ...found.section, ttlsAt: [] } } : found,
+      untilMs,
+      elapsed,
+      body,
+      asked: askedKey(body),
+      address: client.source.address,
+      port: client.source.port,
+      line,
+    })
   }
 
   #note({ transport, source }: Client, body: NameLine, owner: Owner | Promise<Owner>): Line {
@@ -335,6 +331,27 @@ function judgedWith(asked: Judged, { failure }: Found, mode: Mode): Judged {
   if (failure === "upstream-failed") return { ...asked, reason: failure }
   const enforced = failure !== "private-address" || mode === "block"
   return { verdict: "deny", enforced, reason: failure, rule }
+}
+
+/** Where the records of an answer begin. */
+function recordsAt({ question }: Query): number {
+  return headerBytes + question.length
+}
+
+function secondsSince(thenMs: number, nowMs: number): number {
+  return Math.max(0, Math.floor((nowMs - thenMs) / 1000))
+}
+
+function lineBody(query: Query, { transport }: Client, judged: Judged, found: Found): NameLine {
+  return {
+    kind: "name",
+    name: query.shown,
+    type: typeName(query.type),
+    transport,
+    rcode: rcodeName(found.rcode),
+    addresses: found.addresses.slice(0, addressesShownMax),
+    ...shownJudged(judged),
+  }
 }
 
 function shownJudged({

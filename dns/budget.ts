@@ -23,6 +23,12 @@ export interface Limits {
   readonly questionsMax: number
   /** Until one more question may be asked. */
   readonly questionMs: number
+  /**
+   * The same for all names together that one registrable domain has under wildcards: even names that
+   * were paid for say something by the order in which they are asked.
+   */
+  readonly domainQuestionsMax: number
+  readonly domainQuestionMs: number
 }
 
 export const defaultLimits: Limits = {
@@ -32,6 +38,8 @@ export const defaultLimits: Limits = {
   charactersMax: 128,
   questionsMax: 1_000,
   questionMs: 20,
+  domainQuestionsMax: 500,
+  domainQuestionMs: 200,
 }
 
 const domainsMax = 10_000
@@ -46,8 +54,9 @@ interface Bucket {
 export class Budget {
   readonly #limits: Limits
   readonly #domains = new LRUCache<string, Bucket>({ max: domainsMax })
-  /** Names that were paid for; their value says nothing. */
-  readonly #paid = new LRUCache<Hostname, true>({ max: namesMax })
+  /** Names that were paid for, and the domains that paid. */
+  readonly #paid = new LRUCache<Hostname, string>({ max: namesMax })
+  readonly #domainQuestions = new LRUCache<string, Bucket>({ max: domainsMax })
   readonly #questions = new LRUCache<Hostname, Bucket>({ max: namesMax })
 
   constructor(limits: Limits = defaultLimits) {
@@ -63,7 +72,7 @@ export class Budget {
   spend(name: Hostname, rule: Rule | null, nowMs: number): boolean {
     const pattern = rule === null ? null : patternOf(rule)
     if (pattern !== null && !pattern.includes("*")) return true
-    if (this.#paid.get(name) === true) return true
+    if (this.#paid.has(name)) return true
     const domain = getDomain(name) ?? name
     const fixed = pattern === null ? domain : pattern.replaceAll("*", "")
     const open = Math.max(1, name.length - fixed.length)
@@ -71,14 +80,19 @@ export class Budget {
     if (open > charactersMax) return false
     const cost = Math.ceil(open / charactersPerUnit)
     if (!take(this.#domains, domain, cost, unitsMax, unitMs, nowMs)) return false
-    this.#paid.set(name, true)
+    this.#paid.set(name, domain)
     return true
   }
 
   /** Whether one more question for this name may go to an upstream now. */
   mayAsk(name: Hostname, nowMs: number): boolean {
-    const { questionsMax, questionMs } = this.#limits
-    return take(this.#questions, name, 1, questionsMax, questionMs, nowMs)
+    const { questionsMax, questionMs, domainQuestionsMax, domainQuestionMs } = this.#limits
+    const domain = this.#paid.get(name)
+    return (
+      take(this.#questions, name, 1, questionsMax, questionMs, nowMs) &&
+      (domain === undefined ||
+        take(this.#domainQuestions, domain, 1, domainQuestionsMax, domainQuestionMs, nowMs))
+    )
   }
 }
 

@@ -4,6 +4,7 @@ import type { Address } from "../net/address.ts"
 import type { Reason } from "../flows/reason.ts"
 import { classIn, extendedErrors, rcodes, types } from "./code.ts"
 import { noRecords, section, shortSoa } from "./section.ts"
+import { rootName } from "./wire-name.ts"
 import type { Found } from "./found.ts"
 import type { Reply } from "./message.ts"
 
@@ -12,10 +13,13 @@ const refusalTtl = 10
 /** In seconds; these do not change. */
 const localTtl = 3_600
 
+/** The same bytes for every name: the record's owner points to the question. */
+const refused = section(rootName, [], [shortSoa(rootName, refusalTtl)])
+
 /** Nothing, with the code; what may be kept, is kept for a short time. */
-export function nothing(wire: string, rcode: number, nowMs: number): Found {
+export function nothing(rcode: number, nowMs: number): Found {
   const kept = rcode === rcodes.noError || rcode === rcodes.nxDomain
-  const records = kept ? section(wire, [], [shortSoa(wire, refusalTtl)]) : noRecords
+  const records = kept ? refused : noRecords
   return { rcode, section: records, addresses: [], bornAtMs: nowMs, ttlMs: 0, failure: null }
 }
 

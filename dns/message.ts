@@ -171,6 +171,11 @@ export function writeReply(query: Query, reply: Reply, bytesMax: number): Buffer
   return bytes
 }
 
+/** Whether records were left out of an answer of ours. */
+export function isTruncated(reply: Buffer): boolean {
+  return (reply.readUInt16BE(2) & flagTruncated) !== 0
+}
+
 /** The answer to bytes that are no question: a header, and for an EDNS version the OPT record. */
 export function writeFault({ id, flags, rcode }: Fault): Buffer {
   const option =

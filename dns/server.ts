@@ -102,7 +102,7 @@ function listenUdp(socket: UdpSocket, answerer: Answerer): void {
     // Why: nobody asks from port 0, and nothing can be sent there.
     if (port === 0) return
     const known = answerer.quick(message, address, port, socket.getSendQueueCount() > 0)
-    if (known !== null) return socket.send(known, 0, known.length, port, address)
+    if (known !== null) return socket.send(known, port, address)
     if (answerer.saturated) return answerer.overlooked()
     const source = addressOfSocket(address)
     if (source === null) return

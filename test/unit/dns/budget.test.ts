@@ -110,3 +110,15 @@ void t.test("Budget.mayAsk() bounds the questions for one name", async (t) => {
   t.ok(budget.mayAsk(host("allowed.test"), defaultLimits.questionMs))
   t.ok(budget.mayAsk(host("other.test"), 0))
 })
+
+void t.test("Budget.mayAsk() bounds what the order of paid names can say", async (t) => {
+  const budget = new Budget()
+  const wildcard = ruleFor("*.allowed.test")
+  const names = Array.from({ length: 100 }, (_, n) => host(`n${n}.allowed.test`))
+  for (const name of names) budget.spend(name, wildcard, 0)
+  let asked = 0
+  for (let n = 0; n < 20; n++) for (const name of names) if (budget.mayAsk(name, 0)) asked++
+  t.equal(asked, defaultLimits.domainQuestionsMax)
+  t.notOk(budget.mayAsk(host("n1.allowed.test"), defaultLimits.domainQuestionMs - 1))
+  t.ok(budget.mayAsk(host("n1.allowed.test"), defaultLimits.domainQuestionMs))
+})

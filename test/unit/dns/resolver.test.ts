@@ -2,13 +2,14 @@ import t from "tap"
 import type { Test } from "tap"
 import { createSocket } from "node:dgram"
 import { connect } from "node:net"
+import { defaultLimits } from "../../../dns/budget.ts"
 import { framed, Frames } from "../../../dns/frames.ts"
 import { startResolver } from "../../../dns/resolver.ts"
 import type { Resolver, ResolverOptions } from "../../../dns/resolver.ts"
 import type { Drop, NameEvent } from "../../../events/event.ts"
 import { parseHostname } from "../../../net/hostname.ts"
 import type { Hostname } from "../../../net/hostname.ts"
-import { a, answerTo, askedOf, fakeUpstream, ip, question } from "./messages.ts"
+import { a, answerTo, askedOf, cname, fakeUpstream, ip, question } from "./messages.ts"
 import type { Answered, FakeUpstream } from "./messages.ts"
 
 const host = (text: string): Hostname => parseHostname(text) ?? ("" as Hostname)
@@ -457,3 +458,55 @@ void t.test("too many connections are refused, and the first ones stay served", 
   t.ok(await reply)
   for (const socket of sockets) socket.destroy()
 })
+
+void t.test("an alias is usable only for the name that has it", async (t) => {
+  const cloaked: Zone = (name) => ({
+    answers: [cname(name, "evil.test"), a("evil.test", "198.51.100.66")],
+  })
+  const { ask, resolver, upstream } = await setup(t, cloaked)
+  t.equal(answersIn(await ask(question({ id: 1 }))), 2)
+  t.same(resolver.namesOf(ip("198.51.100.66")), ["allowed.test"])
+  t.equal(rcode(await ask(question({ id: 2, name: "evil.test" }))), 3)
+  t.equal(upstream.asked.length, 1)
+})
+
+void t.test("a refusal for want of room is not kept", async (t) => {
+  let now = 0
+  const limits = { ...defaultLimits, questionsMax: 1, questionMs: 1_000 }
+  const { ask, events } = await setup(t, (name) => ({ answers: [a(name, "192.0.2.1", 0)] }), {
+    limits,
+    now: () => now,
+  })
+  t.equal(answersIn(await ask(question({ id: 1 }))), 1)
+  for (let id = 2; id < 6; id++) t.equal(rcode(await ask(question({ id }))), 2)
+  now += 1_000
+  t.equal(answersIn(await ask(question({ id: 7 }))), 1)
+  t.match(events[1], { verdict: "deny", reason: "limit-exceeded", rcode: "SERVFAIL" })
+})
+
+void t.test("withheld private addresses are asked for again when their time is over", async (t) => {
+  let now = 0
+  let address = "10.0.0.1"
+  const { ask } = await setup(t, (name) => ({ answers: [a(name, address)] }), { now: () => now })
+  for (let id = 1; id < 5; id++) t.equal(answersIn(await ask(question({ id }))), 0)
+  address = "192.0.2.1"
+  now += 5_000
+  t.equal(answersIn(await ask(question({ id: 7 }))), 1)
+})
+
+void t.test(
+  "a time to live of zero is passed on, and the name is known for a minute",
+  async (t) => {
+    let now = 0
+    const flipping: Zone = (name) => ({ answers: [a(name, `192.0.2.${count++}`, 0)] })
+    let count = 1
+    const { ask, upstream, resolver } = await setup(t, flipping, { now: () => now })
+    const first = await ask(question({ id: 1 }))
+    t.equal(first?.readUInt32BE(first.length - 10), 0)
+    await ask(question({ id: 2 }))
+    t.equal(upstream.asked.length, 2)
+    now += 60_000
+    t.same(resolver.namesOf(ip("192.0.2.1")), ["allowed.test"])
+    t.same(resolver.namesOf(ip("192.0.2.2")), ["allowed.test"])
+  },
+)
