@@ -48,7 +48,8 @@ export function lines(run: string): Lines {
   }
 }
 
-function timeText(timeMs: number): string {
+/** RFC 3339 with milliseconds, UTC; what is no time of four-digit years becomes the nearest one. */
+export function timeText(timeMs: number): string {
   const known = Number.isFinite(timeMs) ? Math.min(Math.max(0, timeMs), timeMsMax) : 0
   return new Date(known).toISOString()
 }

@@ -10,8 +10,8 @@ import { close, createReadStream, fstatSync, lstatSync } from "node:fs"
 import { createInterface } from "node:readline"
 import { Appender, type AppenderOptions } from "./appender.ts"
 import { counted, noCounts } from "./count.ts"
-import type { Counts, EventBody } from "./event.ts"
-import { lines, type Lines } from "./line.ts"
+import type { Counts, Event, EventBody } from "./event.ts"
+import { lines, timeText, type Lines } from "./line.ts"
 import type { LogFile } from "./log-file.ts"
 import { redactEvent } from "./redact.ts"
 
@@ -20,6 +20,11 @@ const flushMsMax = 5000
 
 /** A log longer than this, in bytes, is not read back at the end; its size and file still are checked. */
 const readBackBytesMax = 64 * 1024 * 1024
+
+export interface LogOptions extends AppenderOptions {
+  /** Told of each event as it is written, redacted; `seq` is 0 for one that is lost. */
+  readonly onEvent?: (event: Event) => void
+}
 
 /** What became of the log. */
 export interface LogEnd {
@@ -38,16 +43,18 @@ export class Log {
   readonly #run: string
   readonly #lines: Lines
   readonly #appender: Appender
+  readonly #onEvent: ((event: Event) => void) | null
   #counts: Counts = noCounts
   #seq = 0
   #lost = 0
 
   /** @param run An id: letters, digits, `-`, `_`. */
-  constructor(file: LogFile, run: string, options: AppenderOptions = {}) {
+  constructor(file: LogFile, run: string, options: LogOptions = {}) {
     this.#file = file
     this.#run = run
     this.#lines = lines(run)
     this.#appender = new Appender(file.fd, options)
+    this.#onEvent = options.onEvent ?? null
   }
 
   /**
@@ -62,12 +69,13 @@ export class Log {
   }
 
   #append(body: EventBody, timeMs: number, evenIfFull: boolean): number | null {
-    const line = this.#lines.line(redactEvent(body), this.#seq + 1, timeMs)
-    if (!this.#appender.push(line, evenIfFull)) {
-      this.#lost++
-      return null
-    }
-    return ++this.#seq
+    const redacted = redactEvent(body)
+    const taken = this.#appender.push(this.#lines.line(redacted, this.#seq + 1, timeMs), evenIfFull)
+    if (taken) this.#seq++
+    else this.#lost++
+    const seq = taken ? this.#seq : null
+    this.#onEvent?.({ v: 1, time: timeText(timeMs), run: this.#run, seq: seq ?? 0, ...redacted })
+    return seq
   }
 
   /** What happened so far, lost events included. */

@@ -35,17 +35,22 @@ type Fields = Readonly<Record<string, unknown>>
 /** Thrown inside this file only: the line is not what it should be. */
 const broken = Symbol("broken")
 
+/** A well-formed line of a kind that this version has no use for. */
+export interface Other extends Stamp {
+  readonly kind: "other"
+}
+
 /**
- * The event of a line; `"other"` for a well-formed line of a kind that this version has no use for;
- * `"broken"` for anything else, a line longer than `lineCharactersMax` included.
+ * The event of a line, or `"broken"` for what is none, a line longer than `lineCharactersMax`
+ * included.
  */
-export function parseEvent(line: string): Event | "other" | "broken" {
+export function parseEvent(line: string): Event | Other | "broken" {
   if (line.length > lineCharactersMax) return "broken"
   try {
     const fields = object(JSON.parse(line))
     if (fields["v"] !== 1) return "broken"
     const body = bodyOf(fields)
-    return body === null ? "other" : { ...stampOf(fields), ...body }
+    return { ...stampOf(fields), ...(body ?? { kind: "other" }) }
   } catch {
     return "broken"
   }

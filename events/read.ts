@@ -7,15 +7,14 @@
 import { createReadStream, openSync, readSync, closeSync, fstatSync } from "node:fs"
 import { setTimeout as sleep } from "node:timers/promises"
 import type { Event } from "./event.ts"
-import { lineCharactersMax, parseEvent } from "./parse.ts"
+import { lineCharactersMax, parseEvent, type Other } from "./parse.ts"
 
 /** How a log was read. */
 export interface ReadCounts {
+  /** Lines that are events, of kinds that this version has no use for as well. */
   readonly events: number
   /** Lines that are no event: damaged, cut short, or not of a log. */
   readonly broken: number
-  /** Lines of kinds that this version has no use for. */
-  readonly other: number
 }
 
 /**
@@ -24,9 +23,12 @@ export interface ReadCounts {
  * @param path A file; `-` is standard input.
  * @throws The error of the file system, as it is.
  */
-export async function readLog(path: string, onEvent: (event: Event) => void): Promise<ReadCounts> {
+export async function readLog(
+  path: string,
+  onEvent: (event: Event | Other) => void,
+): Promise<ReadCounts> {
   const stream = path === "-" ? createReadStream("", { fd: 0 }) : createReadStream(path)
-  const counts = { events: 0, broken: 0, other: 0 }
+  const counts = { events: 0, broken: 0 }
   const splitter = new Splitter()
   for await (const chunk of stream) {
     for (const line of splitter.push(chunk as Buffer)) take(line, counts, onEvent)
@@ -37,13 +39,12 @@ export async function readLog(path: string, onEvent: (event: Event) => void): Pr
 
 function take(
   line: string | null,
-  counts: { events: number; broken: number; other: number },
-  onEvent: (event: Event) => void,
+  counts: { events: number; broken: number },
+  onEvent: (event: Event | Other) => void,
 ): void {
   if (line !== null && line.trim() === "") return
   const read = line === null ? "broken" : parseEvent(line)
   if (read === "broken") counts.broken++
-  else if (read === "other") counts.other++
   else {
     counts.events++
     onEvent(read)
@@ -73,7 +74,7 @@ export async function* follow(path: string, signal: AbortSignal): AsyncGenerator
       position += bytes
       for (const line of splitter.push(chunk.subarray(0, bytes))) {
         const event = line === null ? "broken" : parseEvent(line)
-        if (typeof event !== "string") yield event
+        if (event !== "broken" && event.kind !== "other") yield event
       }
       if (bytes === 0) await sleep(followMs, undefined, { signal }).catch(() => undefined)
     }
