@@ -52,6 +52,7 @@ export function suggest(denied: Denied): string | null {
 function addressLine({ address, port, transport }: Denied): string | null {
   if (address === null || parseAddress(address) === null) return null
   if (transport.startsWith("icmp")) return `icmp://${address}`
+  if (transport !== "tcp" && transport !== "udp") return null
   const end = ending(port, transport)
   return end.startsWith(":") && address.includes(":") ? `[${address}]${end}` : `${address}${end}`
 }
