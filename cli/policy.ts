@@ -1,5 +1,9 @@
 /** `sluice policy check` and `sluice policy explain`. */
+import { readFileSync } from "node:fs"
+import { homedir } from "node:os"
 import { parseArgs } from "node:util"
+import { presetNames, readPresets } from "../guard/presets.ts"
+import { realSurroundings } from "../managers/surroundings.ts"
 import { specialRanges } from "../net/special.ts"
 import type { SpecialRanges } from "../net/special.ts"
 import { compile } from "../policies/compile.ts"
@@ -54,8 +58,23 @@ explain  Says what the policy does with a target, which rule decides and where t
 FILE is Sluice's own YAML, Harden-Runner's \`allowed-endpoints\`, or GitHub's egress-firewall.yaml.
 `
 
+/** This machine: its files, and its package managers as they are set up for whoever asks. */
+function realWorld({ environment }: Io): PolicyWorld {
+  const home = environment["HOME"] ?? homedir()
+  const surroundings = realSurroundings({ environment, directory: process.cwd(), home, user: null })
+  return {
+    read: (path) => readFileSync(path, "utf8"),
+    presets: (names) => readPresets(names, surroundings),
+    presetNames,
+  }
+}
+
 /** Runs one of the two commands; gives the exit status. */
-export function policyCommand(given: readonly string[], io: Io, world: PolicyWorld): number {
+export function policyCommand(
+  given: readonly string[],
+  io: Io,
+  world: PolicyWorld = realWorld(io),
+): number {
   const [command, ...rest] = given
   if (command === undefined) return usage(io, "has no command, must be check or explain")
   if (command === "--help" || command === "-h" || command === "help") {

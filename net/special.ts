@@ -105,20 +105,6 @@ export function parseSpecialRanges(text: string): SpecialRanges | { problem: str
   return ranges.sort((one, other) => other.length - one.length)
 }
 
-/**
- * The table that `$SLUICE_SPECIAL_RANGES` names: its value is the text itself, or the path of a file
- * (no spaces in it). The built-in table where it is not set.
- *
- * @param read the text of a file; what it throws passes through
- */
-export function specialRangesOf(
-  value: string | undefined,
-  read: (path: string) => string,
-): SpecialRanges | { problem: string } {
-  if (value === undefined || value.trim() === "") return specialRanges
-  return parseSpecialRanges(/\s/.test(value.trim()) ? value : read(value.trim()))
-}
-
 /** The table that holds unless it is replaced. */
 export const specialRanges: SpecialRanges = builtIn()
 

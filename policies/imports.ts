@@ -6,11 +6,12 @@
  * original, a note says so.
  */
 import { isMap, isScalar, LineCounter } from "yaml"
-import { finish, parsePolicy, parseYaml } from "./parse.ts"
+import { finish, parsePolicy } from "./parse.ts"
 import type { Dialect, Parsed, Surroundings } from "./parse.ts"
 import type { Policy, Rule } from "./policy.ts"
 import { makeRule, problem } from "./rule.ts"
 import type { Problem, WrittenRule } from "./rule.ts"
+import { parseYaml } from "./yaml-reader.ts"
 
 export type Form = "sluice" | "harden-runner" | "github"
 

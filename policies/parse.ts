@@ -3,8 +3,8 @@
  *
  * Pure: presets and the environment arrive as values (see usedPresets).
  */
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from "yaml"
-import type { Node, Pair, ParsedNode, YAMLMap } from "yaml"
+import { isMap, isScalar, isSeq, LineCounter } from "yaml"
+import type { ParsedNode, YAMLMap } from "yaml"
 import { parsePattern } from "../net/hostname.ts"
 import type { Pattern } from "../net/hostname.ts"
 import { digest } from "./digest.ts"
@@ -13,6 +13,20 @@ import type { Intercept, Mode, Policy, Rule } from "./policy.ts"
 import { makeRule, overlap, problem } from "./rule.ts"
 import type { Place, Problem, WrittenRule } from "./rule.ts"
 import { nearestWord } from "./spelling.ts"
+import {
+  choiceOf,
+  complain,
+  entriesOf,
+  forgetEchoes,
+  isPlain,
+  keyText,
+  listOf,
+  parseYaml,
+  placeOf,
+  readDocument,
+  textOf,
+} from "./yaml-reader.ts"
+import type { YamlReader } from "./yaml-reader.ts"
 import { expand } from "./variables.ts"
 import type { Environment } from "./variables.ts"
 
@@ -41,11 +55,6 @@ export type Parsed =
   | { readonly policy: Policy; readonly problems: null }
   | { readonly policy: null; readonly problems: readonly Problem[] }
 
-/** Room for a hundred thousand rules; a policy is read by root before anything else. In characters. */
-export const policyLengthMax = 8_388_608
-
-const brokenYaml = "Cannot read YAML: "
-
 /** A language over YAML: which keys, which modes, and what a line means. */
 export interface Dialect {
   readonly keys: readonly string[]
@@ -71,11 +80,9 @@ const intercepts: readonly Intercept[] = ["when-needed", "always", "never"]
 
 type Mutable<T> = { -readonly [key in keyof T]: T[key] }
 
-interface Reader {
+interface Reader extends YamlReader {
   readonly dialect: Dialect
   readonly surroundings: Surroundings
-  readonly lines: LineCounter
-  readonly problems: Problem[]
   readonly rules: Rule[]
   readonly opaque: Pattern[]
   readonly resolvePrivate: Pattern[]
@@ -92,6 +99,7 @@ export function parsePolicy(
   const reader: Reader = {
     dialect,
     surroundings,
+    source: surroundings.source,
     lines: new LineCounter(),
     problems: [],
     rules: [],
@@ -107,14 +115,6 @@ export function parsePolicy(
   const { mode, rules, intercept, opaque, resolvePrivate } = reader
   const source = surroundings.source
   return finish({ mode, rules, intercept, opaque, resolvePrivate, source })
-}
-
-/** Where the YAML breaks, what follows is noise; what stands before it is worth saying. */
-function forgetEchoes({ problems }: Reader): void {
-  const breaks = problems.filter(({ message }) => message.startsWith(brokenYaml))
-  const first = Math.min(...breaks.map(({ line }) => line))
-  const kept = problems.filter((one) => breaks.includes(one) || one.line < first)
-  problems.splice(0, problems.length, ...kept)
 }
 
 /** The names under `use:`, so that their presets can be read before the policy is. */
@@ -185,155 +185,6 @@ function opaqueProblems({ rules, opaque }: Omit<Policy, "sha256">): Problem[] {
     problems.push(problem(origin, "rule", origin.text, fault))
   }
   return problems
-}
-
-/** A text as YAML; null where it is nested beyond what the reader bears. */
-export function parseYaml(
-  text: string,
-  lines: LineCounter,
-): ReturnType<typeof parseDocument> | null {
-  try {
-    return parseDocument(text, {
-      lineCounter: lines,
-      prettyErrors: false,
-      // Why: duplicates are found here, in one pass; the library compares each key with all.
-      uniqueKeys: false,
-      merge: false,
-      logLevel: "error",
-    })
-  } catch {
-    // Why: nesting without an end overflows the stack of the reader.
-    return null
-  }
-}
-
-function readDocument(text: string, reader: Reader): ParsedNode | null {
-  const { source } = reader.surroundings
-  const whole = (fault: string): null => {
-    reader.problems.push({
-      source,
-      line: 1,
-      column: 1,
-      message: `Cannot read policy "${source}": ${fault}`,
-    })
-    return null
-  }
-  if (text.length > policyLengthMax) {
-    return whole(`is ${text.length} characters, must be ${policyLengthMax} at most`)
-  }
-  const document = parseYaml(text, reader.lines)
-  if (document === null) return whole("is nested too deeply, must be a mapping of lists")
-  for (const { code, message, pos } of [...document.errors, ...document.warnings]) {
-    // Why: an alias is reported where it stands, with what was meant.
-    if (code === "BAD_ALIAS" || message.startsWith("Unresolved alias")) continue
-    const [first = message] = message.split("\n")
-    reader.problems.push({ ...at(reader, pos[0]), message: `${brokenYaml}${first}` })
-  }
-  return document.contents as ParsedNode | null
-}
-
-function at(reader: Reader, offset: number): Place {
-  const { line, col } = reader.lines.linePos(offset)
-  return { source: reader.surroundings.source, line: Math.max(line, 1), column: Math.max(col, 1) }
-}
-
-function placeOf(reader: Reader, node: unknown): Place {
-  const range = (node as Node | null)?.range
-  return at(reader, range?.[0] ?? 0)
-}
-
-function complain(reader: Reader, node: unknown, what: string, text: string, fault: string): void {
-  reader.problems.push(problem(placeOf(reader, node), what, text, fault))
-}
-
-/** Whether a node is plain: no alias, anchor or tag. Complains where it is not. */
-function isPlain(reader: Reader, node: unknown): boolean {
-  if (isAlias(node)) {
-    const text = `*${node.source}`
-    complain(
-      reader,
-      node,
-      "rule",
-      text,
-      `begins with *, must be in quotes: ${JSON.stringify(text)}`,
-    )
-    return false
-  }
-  const { anchor, tag } = (node ?? {}) as { anchor?: string; tag?: string }
-  if (anchor !== undefined) complain(reader, node, "anchor", `&${anchor}`, "must be written out")
-  if (tag !== undefined) complain(reader, node, "tag", tag, "is a tag, must be without")
-  return anchor === undefined && tag === undefined
-}
-
-/** The entries of a mapping with text keys, each once; complains of all others. */
-function entriesOf(
-  reader: Reader,
-  map: YAMLMap,
-  known: readonly string[],
-  what: string,
-): Map<string, Pair> {
-  const entries = new Map<string, Pair>()
-  for (const pair of map.items) {
-    const { key } = pair
-    if (!isPlain(reader, key)) continue
-    const name = isScalar(key) && typeof key.value === "string" ? key.value : null
-    if (name === null) {
-      complain(reader, key, what, keyText(key), `must be one of ${known.join(", ")}`)
-    } else if (!known.includes(name)) {
-      const near = nearestWord(name, known)
-      const wanted = near === null ? `one of ${known.join(", ")}` : `\`${near}\``
-      complain(reader, key, what, name, `is unknown, must be ${wanted}`)
-    } else if (entries.has(name)) {
-      complain(reader, key, what, name, "stands here again, must be there once")
-    } else entries.set(name, pair)
-  }
-  return entries
-}
-
-function keyText(key: unknown): string {
-  return isScalar(key) ? String(key.source ?? key.value) : "a key"
-}
-
-/** A scalar's text; null and a complaint for anything else. */
-function textOf(reader: Reader, node: unknown, what: string): string | null {
-  if (!isPlain(reader, node)) return null
-  if (isScalar(node) && typeof node.value === "string") return node.value
-  const shown = isScalar(node) ? String(node.source ?? node.value) : ""
-  const state = isScalar(node) ? `is ${kindOf(node.value)}` : "is a list or a mapping"
-  complain(reader, node, what, shown, `${state}, must be text${isScalar(node) ? " in quotes" : ""}`)
-  return null
-}
-
-function kindOf(value: unknown): string {
-  return value === null ? "empty" : typeof value === "boolean" ? "true or false" : "a number"
-}
-
-function listOf(reader: Reader, pair: Pair, name: string): readonly unknown[] {
-  const { value } = pair
-  if (value === null || (isScalar(value) && value.value === null)) return []
-  if (!isPlain(reader, value)) return []
-  if (isSeq(value)) return value.items
-  complain(reader, value, name, keyText(value), `is no list, must be \`${name}: [ … ]\``)
-  return []
-}
-
-function choiceOf<T extends string>(
-  reader: Reader,
-  pair: Pair,
-  name: string,
-  choices: readonly T[],
-): T | null {
-  if (pair.value === null) {
-    complain(reader, pair.key, name, "", `is empty, must be ${choices.join(", ")}`)
-    return null
-  }
-  const text = textOf(reader, pair.value, name)
-  if (text === null) return null
-  const found = choices.find((choice) => choice === text)
-  if (found === undefined) {
-    complain(reader, pair.value, name, text, `is unknown, must be ${choices.join(", ")}`)
-  }
-  return found ?? null
 }
 
 function readTop(contents: ParsedNode, reader: Reader): void {

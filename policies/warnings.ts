@@ -7,7 +7,7 @@ import { nameIndex, namesFind } from "./name-index.ts"
 import type { NameIndex } from "./name-index.ts"
 import { overlap, problem } from "./rule.ts"
 import type { Problem } from "./rule.ts"
-import type { Policy, Ports, Rule } from "./policy.ts"
+import type { Policy, Ports, Rule, Target } from "./policy.ts"
 import { reachesInto, tenantSuffixes, widthOf } from "./suffixes.ts"
 import { hostOf } from "./target.ts"
 
@@ -62,6 +62,9 @@ export function warnings(policy: Policy): Problem[] {
       return host === null || rule.by !== null || rule.step !== null ? [] : [[host, rule] as const]
     }),
   )
+  const whole = nameIndex(
+    policy.rules.filter(isWhole).map((rule) => [rule.target.host, rule] as const),
+  )
   const found: Problem[] = []
   for (const rule of policy.rules) {
     // Why: a preset's lines are looked after where the preset is.
@@ -72,6 +75,7 @@ export function warnings(policy: Policy): Problem[] {
       ...portWarnings(rule),
       ...lookWarnings(policy, rule, denies),
       ...shadowWarnings(rule, index),
+      ...mootWarnings(rule, whole),
     ]) {
       found.push(problem(rule.origin, "rule", rule.origin.text, fault))
     }
@@ -101,7 +105,9 @@ function hostWarnings({ target, wide, by, token }: Rule): string[] {
   const faults: string[] = []
   const tenants = shared.get(host.pattern)
   if (tenants !== undefined && target.kind === "host" && by === null && token === null) {
-    faults.push(`allows the whole of a host that many share: ${tenants}`)
+    // Why: what follows the colon is a request rule, which no other port can have.
+    const advice = target.ports.first === 443 ? tenants : (tenants.split(": ")[0] ?? "")
+    faults.push(`allows the whole of a host that many share: ${advice}`)
   }
   const width = widthOf(host)
   if (wide && width !== null) {
@@ -187,4 +193,27 @@ function shadowWarnings(rule: Rule, denies: NameIndex<Rule>): string[] {
   if (over === null) return []
   const { source, line, text } = over.origin
   return [`never allows anything: ${text} (${source}:${line}) denies all of it`]
+}
+
+type WholeRule = Rule & { readonly target: Extract<Target, { kind: "host" }> }
+
+/** Whether a rule lets a host pass without a look inside, whoever asks. */
+function isWhole(rule: Rule): rule is WholeRule {
+  const { effect, target, by, step, token } = rule
+  const free = by === null && step === null && token === null
+  return effect === "allow" && target.kind === "host" && target.transport === "tcp" && free
+}
+
+/** A rule that means to narrow a host which another rule allows as a whole. */
+function mootWarnings({ target, token }: Rule, whole: NameIndex<WholeRule>): string[] {
+  const host = hostOf(target)
+  if (host === null || target.kind === "icmp" || target.kind === "address") return []
+  if (target.kind !== "request" && token === null) return []
+  const { first, last } = target.ports
+  const over = namesFind(whole, host.pattern as Hostname).find(
+    (rule) => rule.target.ports.first <= first && last <= rule.target.ports.last,
+  )
+  if (over === undefined) return []
+  const { source, line, text } = over.origin
+  return [`narrows nothing: ${text} (${source}:${line}) allows the whole host`]
 }

@@ -6,7 +6,6 @@ import {
   isSpecial,
   parseSpecialRanges,
   specialRanges,
-  specialRangesOf,
   specialRangesText,
 } from "../../../net/special.ts"
 import type { Address } from "../../../net/address.ts"
@@ -96,13 +95,4 @@ void t.test("parseSpecialRanges() reads a table that replaces the built-in one",
   for (const bad of ["10.0.0.1/8 private", "10.0.0.0/8", "10.0.0.0/8 mine", "::/0 public x"]) {
     t.match(parseSpecialRanges(`\n${bad}`), { problem: /line 2/ }, bad)
   }
-})
-
-void t.test("specialRangesOf() takes a text or the path of one", async (t) => {
-  const read = (path: string): string => (path === "/etc/ranges" ? "::/0 public" : "")
-  t.equal(specialRangesOf(undefined, read), specialRanges)
-  t.equal(specialRangesOf(" ", read), specialRanges)
-  t.match(specialRangesOf("/etc/ranges", read), [{ class: "public", length: 0 }])
-  t.match(specialRangesOf("10.0.0.0/8 private", read), [{ class: "private", length: 8 }])
-  t.match(specialRangesOf("10.0.0.0/8 mine", read), { problem: /line 1/ })
 })
