@@ -78,12 +78,12 @@ export function answer(policy: NamePolicy, query: Query): Answer {
   if (local !== null) return replyOf(infrastructure, rcodes.noError, ofFamily(local, type))
   const address = type === types.ptr ? reversed(name) : null
   if (address !== null) {
-    // RFC 6303: reverse zones of private addresses are nobody's but the network's own.
-    if (policy.isSpecial(address)) return replyOf(infrastructure, rcodes.nxDomain, [])
     for (const given of policy.namesOf(address)) {
       const verdict = policy.nameVerdict(given, typeName(type))
       if (verdict.decision === "allow") return { kind: "forward", judged: allowed(verdict), name }
     }
+    // RFC 6303: reverse zones of private addresses are nobody's but the network's own.
+    if (policy.isSpecial(address)) return replyOf(infrastructure, rcodes.nxDomain, [])
   }
   return judge(policy, query, name)
 }

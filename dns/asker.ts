@@ -27,7 +27,7 @@ import { headerBytes, messageBytesMax, plainUdpBytes, readQuery, udpBytesMax } f
 import { isTruncated, writeFault, writeReply } from "./message.ts"
 import type { Fault, Query } from "./message.ts"
 import { Names } from "./names.ts"
-import { nobody, Owners, within } from "./owners.ts"
+import { keptForVerdictsMs, keptMs, nobody, Owners, within } from "./owners.ts"
 import type { Client, FindOwner, Owner } from "./owners.ts"
 import { QuickAnswers, quickReply } from "./quick.ts"
 import type { QuickAnswer } from "./quick.ts"
@@ -102,7 +102,11 @@ export class Asker implements Answerer {
     this.#now = options.now ?? Date.now
     this.#budget = new Budget(options.limits ?? defaultLimits)
     this.#lines = new Lines(options.record, this.#now)
-    this.#owners = new Owners(options.owner, this.#now)
+    this.#owners = new Owners(
+      options.owner,
+      this.#now,
+      options.needsProcess ? keptForVerdictsMs : keptMs,
+    )
     this.#special = options.special ?? specialRanges
     this.#locals = options.locals ?? new Map()
     this.#lookup = new Lookup({

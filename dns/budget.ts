@@ -43,7 +43,7 @@ export const defaultLimits: Limits = {
 }
 
 const domainsMax = 10_000
-const namesMax = 50_000
+const namesMax = 20_000
 
 /** A bucket that fills by one in a fixed time. */
 interface Bucket {

@@ -1,45 +1,53 @@
 /**
  * Messages over TCP: two bytes of length before each (RFC 1035 §4.2.2), however the stream is cut.
- * Pure. Holds one message at most, and no more memory than has arrived of it.
+ * Pure. Holds one message at most, in at most twice the memory of what has arrived of it.
  */
+
+/** Most questions fit. */
+const heldBytesMin = 512
+
 export class Frames {
-  #held: Buffer[] = []
-  #heldBytes = 0
+  /** The beginning of a message, `#length` bytes of it. */
+  #held = Buffer.alloc(0)
+  #length = 0
 
   /** Whether a message has begun and not ended. */
   get partial(): boolean {
-    return this.#heldBytes > 0
+    return this.#length > 0
   }
 
   /** The messages that are whole now, in their order. They are copies: `chunk` may be used again. */
   push(chunk: Buffer): Buffer[] {
-    if (chunk.length === 0) return []
-    this.#held.push(Buffer.from(chunk))
-    this.#heldBytes += chunk.length
-    const wanted = this.#wanted()
-    if (wanted === null || this.#heldBytes < wanted) return []
-    // Why: joined only when a message is whole, so that one-byte segments do not cost their square.
-    const joined = Buffer.concat(this.#held, this.#heldBytes)
     const messages: Buffer[] = []
     let at = 0
-    while (joined.length - at >= 2) {
-      const end = at + 2 + joined.readUInt16BE(at)
-      if (end > joined.length) break
-      messages.push(joined.subarray(at + 2, end))
+    while (at < chunk.length) {
+      const end = Math.min(chunk.length, at + this.#missing())
+      this.#hold(chunk, at, end)
       at = end
+      if (this.#length >= 2 && this.#missing() === 0) {
+        messages.push(Buffer.from(this.#held.subarray(2, this.#length)))
+        this.#length = 0
+      }
     }
-    const rest = joined.subarray(at)
-    this.#held = rest.length === 0 ? [] : [rest]
-    this.#heldBytes = rest.length
+    // Why: connections are many and mostly idle; an idle one holds nothing.
+    if (this.#length === 0) this.#held = Buffer.alloc(0)
     return messages
   }
 
-  /** Bytes until the message that has begun is whole, its length included; null: not known yet. */
-  #wanted(): number | null {
-    const [first, second] = this.#held
-    if (first === undefined || this.#heldBytes < 2) return null
-    const low = first[1] ?? second?.[0] ?? 0
-    return 2 + (((first[0] ?? 0) << 8) | low)
+  /** Bytes until the message is whole; until its length is known, bytes of that. */
+  #missing(): number {
+    return (this.#length < 2 ? 2 : 2 + this.#held.readUInt16BE(0)) - this.#length
+  }
+
+  #hold(chunk: Buffer, from: number, to: number): void {
+    const length = this.#length + to - from
+    if (length > this.#held.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(heldBytesMin, length, this.#held.length * 2))
+      larger.set(this.#held.subarray(0, this.#length))
+      this.#held = larger
+    }
+    chunk.copy(this.#held, this.#length, from, to)
+    this.#length = length
   }
 }
 

@@ -24,8 +24,10 @@ export type FindOwner = (client: Client) => Promise<Owner>
 
 export const nobody: Owner = { process: null, step: null }
 
-/** A port is given to another process no sooner than the first one is done with it. */
-const keptMs = 1_000
+/** For the log: long enough that a busy socket costs next to nothing. */
+export const keptMs = 1_000
+/** For verdicts: a port that another process takes over must not keep the first one's rights. */
+export const keptForVerdictsMs = 100
 const clientsMax = 4_096
 /** The guard answers in well under a millisecond; one that does not answer is not waited for. */
 const findMs = 1_000
@@ -41,11 +43,14 @@ interface Entry {
 export class Owners {
   readonly #find: FindOwner
   readonly #now: () => number
+  readonly #keptMs: number
   readonly #entries = new LRUCache<string, Entry>({ max: clientsMax })
   #open = 0
 
-  constructor(find: FindOwner, now: () => number) {
+  /** @param forMs for how long an owner is taken to be still the same */
+  constructor(find: FindOwner, now: () => number, forMs: number) {
     this.#find = find
+    this.#keptMs = forMs
     this.#now = now
   }
 
@@ -63,7 +68,7 @@ export class Owners {
         entry.owner = owner
         return owner
       })
-    const entry: Entry = { owner: null, promise, until: this.#now() + keptMs }
+    const entry: Entry = { owner: null, promise, until: this.#now() + this.#keptMs }
     this.#entries.set(key, entry)
     return promise
   }

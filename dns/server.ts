@@ -146,11 +146,14 @@ export class TcpConnections {
     this.#answerer = answerer
   }
 
-  /** @param target where the client connected to; null where a redirection hides it */
+  /**
+   * @param socket with `allowHalfOpen`, so that who has asked all may say so
+   * @param target where the client connected to; null where a redirection hides it
+   */
   serve(socket: Socket, target: Endpoint | null): void {
     const source = addressOfSocket(socket.remoteAddress)
     const port = socket.remotePort
-    if (source === null || port === undefined || this.#open.size >= connectionsMax) {
+    if (source === null || port === undefined || !this.#makeRoom()) {
       socket.resetAndDestroy()
       return
     }
@@ -162,6 +165,21 @@ export class TcpConnections {
 
   close(): void {
     for (const connection of this.#open) connection.close()
+  }
+
+  /**
+   * Room for one more: the oldest connection that waits for nothing gives way (RFC 7766 §6.2.3), so
+   * that those who ask are served beside a flood of those who do not.
+   */
+  #makeRoom(): boolean {
+    if (this.#open.size < connectionsMax) return true
+    for (const connection of this.#open) {
+      if (!connection.idle) continue
+      connection.close()
+      this.#open.delete(connection)
+      return true
+    }
+    return false
   }
 }
 
@@ -195,6 +213,11 @@ class Connection {
       this.#waiting.push(...messages)
       this.#pump()
     })
+  }
+
+  /** Whether no answer is due. */
+  get idle(): boolean {
+    return this.#active === 0 && this.#waiting.length === 0
   }
 
   close(): void {

@@ -18,7 +18,8 @@ const policy: NamePolicy = {
       : { decision: "deny", reason: "name-not-allowed", rule: null },
   spend: () => true,
   isSpecial: (address: Address) => address.startsWith("10."),
-  namesOf: (address: Address) => (address === "192.0.2.1" ? hosts("allowed.test") : []),
+  namesOf: (address: Address) =>
+    /^(192\.0\.2\.1|10\.0\.0\.2)$/.test(address) ? hosts("allowed.test") : [],
   locals: new Map(hosts("builder").map((name) => [name, [ip("127.0.1.1")]])),
 }
 
@@ -100,6 +101,12 @@ const table: [string, Asked, string, string][] = [
     "a private address",
     { name: "1.0.0.10.in-addr.arpa", type: 12 },
     "reply allow infrastructure 3",
+    "",
+  ],
+  [
+    "a private address of an allowed name",
+    { name: "2.0.0.10.in-addr.arpa", type: 12 },
+    "forward allow allowed-by-rule -",
     "",
   ],
   [
