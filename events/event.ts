@@ -107,6 +107,8 @@ export interface Drop {
   readonly reason: Reason
   /** A name, or a number as text where it has none; null where the kernel could not tell. */
   readonly user: string | null
+  /** false where audit mode let the packets through; absent: true. */
+  readonly enforced?: boolean
 }
 
 export interface RunEnded {

@@ -1,0 +1,56 @@
+/** What the guard answers to its gates: whose a socket is, addresses for the kernel, events taken. */
+import type { Log } from "../events/log.ts"
+import { redactArguments } from "../events/redact.ts"
+import type { Policy } from "../policies/policy.ts"
+import { members, type Members } from "../processes/members.ts"
+import { ownerFinder } from "../processes/owner.ts"
+import { admit } from "./admission.ts"
+import type { Answer } from "./gates.ts"
+import type { RunNetwork } from "./network.ts"
+
+export interface Answers {
+  readonly answer: Answer
+  /** Tells which process is the job's first; before that no socket has an owner. */
+  readonly know: (initPid: number) => void
+}
+
+/** @param step the step of all processes of this run; null: unknown */
+export function answers(
+  policy: Policy,
+  step: string | null,
+  network: RunNetwork,
+  log: Log,
+): Answers {
+  let find: ReturnType<typeof ownerFinder> | null = null
+  const answer: Answer = (message) => {
+    switch (message.t) {
+      case "ready":
+        return null
+      case "owner": {
+        const { id, transport, source, target } = message
+        const process = find?.(transport, source, target) ?? null
+        return { t: "owner", id, process, step: process === null ? null : step }
+      }
+      case "admit":
+        admit(network, message)
+        return { t: "done", id: message.id }
+      case "events": {
+        for (const { atMs, body } of message.batch) log.record(body, atMs)
+        const done = { t: "done", id: message.id } as const
+        return log.full ? log.drained().then(() => done) : done
+      }
+    }
+  }
+  const know = (initPid: number): void => {
+    const job: Members = members(initPid)
+    const exact = policy.rules.some(({ by }) => by !== null)
+    find = ownerFinder({
+      diag: network.diag,
+      members: job,
+      redact: redactArguments,
+      now: Date.now,
+      exact,
+    })
+  }
+  return { answer, know }
+}

@@ -1,0 +1,129 @@
+/**
+ * What the guard and a gate process say to each other, and how the guard reads it without trust.
+ *
+ * The gate has met hostile bytes; the guard is root. So the guard takes from the gate only these
+ * messages, each field checked, and acts on nothing else.
+ */
+import { addressOfSocket } from "../net/address.ts"
+import type { Address } from "../net/address.ts"
+import type { Endpoint } from "../net/endpoint.ts"
+import type { EventBody } from "../events/event.ts"
+import type { Process, Transport } from "../flows/flow.ts"
+import type { Policy } from "../policies/policy.ts"
+import type { Message } from "./lines.ts"
+
+/** The first message to a gate process: all it needs to know. */
+export interface Order {
+  readonly t: "order"
+  readonly role: "worker" | "resolver"
+  readonly policy: Policy
+  /** Text of the table of special ranges; null: the built-in one. */
+  readonly specialRanges: string | null
+  /** The user id to become before the first hostile byte. */
+  readonly uid: number
+  /** Where the resolver listens for the workers. */
+  readonly resolverPath: string
+  readonly upstreams: readonly Endpoint[]
+  /** Addresses that are the firewall's own: never dialled. */
+  readonly ours: readonly Address[]
+  /** The job's own addresses, and the name it has for itself. */
+  readonly job: { readonly addresses: readonly Address[]; readonly hostname: string }
+  /** Inherited descriptors. */
+  readonly listeners: readonly number[]
+  readonly datagrams: readonly number[]
+}
+
+export interface Owner {
+  readonly process: Process | null
+  readonly step: string | null
+}
+
+export type FromGuard =
+  | Order
+  | ({ readonly t: "owner"; readonly id: number } & Owner)
+  | { readonly t: "done"; readonly id: number }
+  | { readonly t: "stop" }
+
+export interface TimedBody {
+  readonly atMs: number
+  readonly body: EventBody
+}
+
+export type FromGate =
+  | { readonly t: "ready" }
+  | {
+      readonly t: "owner"
+      readonly id: number
+      readonly transport: Transport
+      readonly source: Endpoint
+      readonly target: Endpoint | null
+    }
+  | {
+      readonly t: "admit"
+      readonly id: number
+      /** Names of kernel sets: see firewall/packets.ts. */
+      readonly doors: readonly string[]
+      readonly addresses: readonly Address[]
+      readonly ttlMs: number
+    }
+  | { readonly t: "events"; readonly id: number; readonly batch: readonly TimedBody[] }
+
+/** Events in one message; the gate sends what it has once a turn. */
+export const batchMax = 512
+/** Addresses of one answer. */
+const addressesMax = 256
+
+/** A message of the gate's, checked; null: it is none. */
+export function fromGate(message: Message): FromGate | null {
+  const { t, id } = message
+  if (t === "ready") return { t }
+  if (!isCount(id)) return null
+  switch (t) {
+    case "owner": {
+      const { transport } = message
+      const source = endpoint(message["source"])
+      const target = message["target"] === null ? null : endpoint(message["target"])
+      if (source === null || (transport !== "tcp" && transport !== "udp")) return null
+      return { t, id, transport, source, target }
+    }
+    case "admit": {
+      const { doors, addresses, ttlMs } = message
+      if (!isCount(ttlMs) || !Array.isArray(addresses) || !Array.isArray(doors)) return null
+      if (!doors.every((door) => typeof door === "string")) return null
+      if (addresses.length > addressesMax) return null
+      const parsed = addresses.map((each) =>
+        typeof each === "string" ? addressOfSocket(each) : null,
+      )
+      if (parsed.includes(null)) return null
+      return { t, id, doors, addresses: parsed as Address[], ttlMs }
+    }
+    case "events": {
+      const { batch } = message
+      if (!Array.isArray(batch) || batch.length > batchMax) return null
+      return batch.every(isTimedBody) ? { t, id, batch } : null
+    }
+    default:
+      return null
+  }
+}
+
+const gateKinds = new Set(["name", "flow", "request", "finding"])
+
+function isTimedBody(value: unknown): value is TimedBody {
+  if (typeof value !== "object" || value === null) return false
+  const { atMs, body } = value as Partial<Record<"atMs" | "body", unknown>>
+  if (!isCount(atMs) || typeof body !== "object" || body === null) return false
+  const kind: unknown = (body as Record<string, unknown>)["kind"]
+  return typeof kind === "string" && gateKinds.has(kind)
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0
+}
+
+function endpoint(value: unknown): Endpoint | null {
+  if (typeof value !== "object" || value === null) return null
+  const { address, port } = value as Partial<Record<"address" | "port", unknown>>
+  const parsed = typeof address === "string" ? addressOfSocket(address) : null
+  return parsed !== null && isCount(port) && port <= 65_535 ? { address: parsed, port } : null
+}

@@ -1,0 +1,137 @@
+/** The gate's end of its channel to the guard: questions with answers, and events in batches. */
+import type { Duplex } from "node:stream"
+import type { Address } from "../net/address.ts"
+import type { Endpoint } from "../net/endpoint.ts"
+import type { EventBody } from "../events/event.ts"
+import type { Transport } from "../flows/flow.ts"
+import { batchMax, type FromGuard, type Owner, type TimedBody } from "./channel.ts"
+import { lines } from "./lines.ts"
+
+export interface GuardLine {
+  readonly ready: () => void
+  readonly owner: (
+    transport: Transport,
+    source: Endpoint,
+    target: Endpoint | null,
+  ) => Promise<Owner>
+  readonly admit: (
+    doors: readonly string[],
+    addresses: readonly Address[],
+    ttlMs: number,
+  ) => Promise<void>
+  /** undefined: taken. A promise: too much waits to be written; go on when it is kept. */
+  readonly record: (body: EventBody) => Promise<void> | undefined
+  /** Resolves when the guard has taken every event so far. */
+  readonly flushed: () => Promise<void>
+}
+
+/** Events that may wait in a gate process before its flows are held; some MiB. */
+const waitingMax = 4 * batchMax
+/** Batches that the guard has not confirmed yet. */
+const unconfirmedMax = 4
+/** An owner that the guard has not named within this time is unknown: a job must not wait for ever. */
+const ownerTimeoutMs = 2_000
+
+const nobody: Owner = { process: null, step: null }
+
+type Ask = (message: object, then: (answer: FromGuard) => void) => number
+
+/** Events on their way to the guard: a batch a turn, a few batches unconfirmed, the rest waits. */
+class Outbox {
+  readonly #ask: Ask
+  readonly #waiting: TimedBody[] = []
+  #unconfirmed = 0
+  #scheduled = false
+  #relieved: (() => void)[] = []
+  #emptied: (() => void)[] = []
+
+  constructor(ask: Ask) {
+    this.#ask = ask
+  }
+
+  record(body: EventBody): Promise<void> | undefined {
+    this.#waiting.push({ atMs: Date.now(), body })
+    if (!this.#scheduled) {
+      this.#scheduled = true
+      setImmediate(() => this.#flush())
+    }
+    if (this.#waiting.length < waitingMax) return undefined
+    return new Promise((resolve) => this.#relieved.push(resolve))
+  }
+
+  flushed(): Promise<void> {
+    this.#flush()
+    if (this.#unconfirmed === 0) return Promise.resolve()
+    return new Promise((resolve) => this.#emptied.push(resolve))
+  }
+
+  #flush(): void {
+    this.#scheduled = false
+    while (this.#waiting.length > 0 && this.#unconfirmed < unconfirmedMax) {
+      const batch = this.#waiting.splice(0, batchMax)
+      this.#unconfirmed++
+      this.#ask({ t: "events", batch }, () => {
+        this.#unconfirmed--
+        this.#flush()
+      })
+    }
+    if (this.#waiting.length < waitingMax) release(this.#relieved)
+    if (this.#unconfirmed === 0) release(this.#emptied)
+  }
+}
+
+function release(waiting: (() => void)[]): void {
+  for (const each of waiting.splice(0)) each()
+}
+
+/**
+ * @param receive messages that answer no question: the order, and `stop`
+ * @param lost the guard is gone; without it nothing may pass
+ */
+export function guardLine(
+  stream: Duplex,
+  receive: (message: FromGuard) => void,
+  lost: () => void,
+): GuardLine {
+  let lastId = 0
+  const asked = new Map<number, (answer: FromGuard) => void>()
+  const channel = lines(
+    stream,
+    (message) => {
+      // Why unchecked: the guard is the one process that this one trusts.
+      const answer = message as unknown as FromGuard
+      if (answer.t !== "owner" && answer.t !== "done") return receive(answer)
+      asked.get(answer.id)?.(answer)
+      asked.delete(answer.id)
+    },
+    lost,
+  )
+  const ask: Ask = (message, then) => {
+    const id = ++lastId
+    asked.set(id, then)
+    channel.send({ ...message, id })
+    return id
+  }
+  const outbox = new Outbox(ask)
+
+  return {
+    ready: () => channel.send({ t: "ready" }),
+    owner: (transport, source, target) =>
+      new Promise((resolve) => {
+        const timer = setTimeout(() => {
+          asked.delete(id)
+          resolve(nobody)
+        }, ownerTimeoutMs)
+        const id = ask({ t: "owner", transport, source, target }, (answer) => {
+          clearTimeout(timer)
+          resolve(answer.t === "owner" ? { process: answer.process, step: answer.step } : nobody)
+        })
+      }),
+    admit: (doors, addresses, ttlMs) =>
+      new Promise((resolve) => {
+        ask({ t: "admit", doors, addresses, ttlMs }, () => resolve())
+      }),
+    record: (body) => outbox.record(body),
+    flushed: () => outbox.flushed(),
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * JSON lines over a stream between two of our own processes: framed, bounded, never trusted.
+ *
+ * A peer that sends a line too long or no JSON object is broken or broken into: its stream ends.
+ */
+import type { Duplex } from "node:stream"
+
+/** One message, in bytes: a batch of events, the whole policy (10,000 rules are about 3 MB). */
+export const lineBytesMax = 16 << 20
+
+export type Message = Readonly<Record<string, unknown>>
+
+export interface Lines {
+  /** false: the peer reads slower than we write; wait for `drained()`. */
+  readonly send: (message: object) => boolean
+  readonly drained: () => Promise<void>
+  readonly end: () => void
+  readonly close: () => void
+}
+
+/**
+ * Reads and writes messages on `stream`.
+ *
+ * @param receive called once for each message, in order
+ * @param closed called once, when the stream has ended for whatever reason
+ */
+export function lines(
+  stream: Duplex,
+  receive: (message: Message) => void,
+  closed: () => void,
+): Lines {
+  let rest: Buffer[] = []
+  let restBytes = 0
+  const refuse = (): void => {
+    stream.destroy()
+  }
+  stream.on("data", (chunk: Buffer) => {
+    let from = 0
+    for (;;) {
+      const end = chunk.indexOf(10, from)
+      if (end < 0) break
+      rest.push(chunk.subarray(from, end))
+      const line = rest.length === 1 ? (rest[0] ?? chunk) : Buffer.concat(rest)
+      rest = []
+      restBytes = 0
+      from = end + 1
+      const message = parse(line)
+      if (message === null) return refuse()
+      receive(message)
+    }
+    if (from === chunk.length) return
+    rest.push(chunk.subarray(from))
+    restBytes += chunk.length - from
+    if (restBytes > lineBytesMax) refuse()
+  })
+  let ended = false
+  const finish = (): void => {
+    if (!ended) closed()
+    ended = true
+  }
+  stream.on("error", () => stream.destroy())
+  stream.on("close", finish)
+  stream.on("end", finish)
+  return {
+    send: (message) => stream.writable && stream.write(`${JSON.stringify(message)}\n`),
+    drained: () =>
+      new Promise((resolve) => {
+        if (!stream.writableNeedDrain || stream.destroyed) return resolve()
+        stream.once("drain", resolve)
+        stream.once("close", resolve)
+      }),
+    end: () => stream.end(),
+    close: () => stream.destroy(),
+  }
+}
+
+function parse(line: Buffer): Message | null {
+  try {
+    const value: unknown = JSON.parse(line.toString("utf8"))
+    return typeof value === "object" && value !== null && !Array.isArray(value)
+      ? (value as Message)
+      : null
+  } catch {
+    return null
+  }
+}

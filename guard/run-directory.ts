@@ -1,0 +1,128 @@
+/**
+ * A run's directory under /run/sluice, and what it says of the machine: written before the machine is
+ * changed, so that the next start can undo what a run that was killed left behind.
+ */
+import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+
+/** How to put back one thing that a run changed outside its own namespaces. */
+export type Undo =
+  | { readonly kind: "table"; readonly table: string }
+  | { readonly kind: "setting"; readonly name: string; readonly before: string }
+  | {
+      readonly kind: "rule"
+      readonly family: string
+      readonly table: string
+      readonly chain: string
+      readonly comment: string
+    }
+
+interface Record_ {
+  readonly pid: number
+  readonly startedTicks: string
+  /** In the order in which it was done; undone backwards. */
+  readonly undo: readonly Undo[]
+}
+
+export interface RunDirectory {
+  readonly path: string
+  /** Notes a change of the machine; call before making it. */
+  readonly note: (undo: Undo) => void
+  /** Undoes what was noted and removes the directory. */
+  readonly close: () => void
+}
+
+const root = "/run/sluice"
+
+/** Field 22 of /proc/PID/stat: with the pid it names a process for ever. null: there is none. */
+function startTicks(pid: number): string | null {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "latin1")
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? null
+  } catch {
+    return null
+  }
+}
+
+export function openRunDirectory(id: string, undo: (done: Undo) => void): RunDirectory {
+  const path = join(root, id)
+  mkdirSync(root, { recursive: true, mode: 0o711 })
+  mkdirSync(path, { mode: 0o711 })
+  const noted: Undo[] = []
+  const write = (): void => {
+    const record: Record_ = {
+      pid: process.pid,
+      startedTicks: startTicks(process.pid) ?? "",
+      undo: noted,
+    }
+    const file = join(path, "record.json")
+    writeFileSync(`${file}.new`, JSON.stringify(record), { mode: 0o600 })
+    renameSync(`${file}.new`, file)
+  }
+  write()
+  return {
+    path,
+    note(change) {
+      noted.push(asOthersFoundIt(id, change))
+      write()
+    },
+    close() {
+      putBack(id, noted, undo)
+      rmSync(path, { recursive: true, force: true })
+    },
+  }
+}
+
+/**
+ * Undoes what dead runs left, and removes their directories.
+ *
+ * @returns the ids of the runs that were cleaned up
+ */
+export function cleanDeadRuns(undo: (done: Undo) => void): string[] {
+  let names: string[]
+  try {
+    names = readdirSync(root)
+  } catch {
+    return []
+  }
+  const cleaned: string[] = []
+  for (const name of names) {
+    const record = readRecord(join(root, name, "record.json"))
+    if (record !== null && startTicks(record.pid) === record.startedTicks) continue
+    putBack(name, record?.undo ?? [], undo)
+    rmSync(join(root, name), { recursive: true, force: true })
+    cleaned.push(name)
+  }
+  return cleaned
+}
+
+function putBack(id: string, noted: readonly Undo[], undo: (done: Undo) => void): void {
+  for (const change of noted.toReversed()) {
+    if (change.kind !== "setting" || settingOfOthers(id, change.name) === null) undo(change)
+  }
+}
+
+/** A setting that another living run has changed already: what it was before that. */
+function asOthersFoundIt(id: string, change: Undo): Undo {
+  if (change.kind !== "setting") return change
+  return settingOfOthers(id, change.name) ?? change
+}
+
+/** The same setting as noted by another run that still lives, so that the last to end puts it back. */
+function settingOfOthers(id: string, setting: string): Undo | null {
+  for (const name of readdirSync(root)) {
+    const record = name === id ? null : readRecord(join(root, name, "record.json"))
+    if (record === null || startTicks(record.pid) !== record.startedTicks) continue
+    const same = record.undo.find((each) => each.kind === "setting" && each.name === setting)
+    if (same !== undefined) return same
+  }
+  return null
+}
+
+function readRecord(path: string): Record_ | null {
+  try {
+    return JSON.parse(readFileSync(path, "utf8")) as Record_
+  } catch {
+    return null
+  }
+}

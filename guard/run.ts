@@ -1,0 +1,214 @@
+/**
+ * One guarded command, from the first check to the last line of the log: introduces the rooms to each
+ * other in the order in which things start.
+ *
+ * The command starts only when the drop stands, the gate serves and both have been looked at again.
+ */
+import { randomBytes } from "node:crypto"
+import { chownSync, mkdirSync, readdirSync, statSync } from "node:fs"
+import { hostname } from "node:os"
+import { dirname, join } from "node:path"
+import type { Endpoint } from "../net/endpoint.ts"
+import { Log, type LogEnd } from "../events/log.ts"
+import type { LogFile } from "../events/log-file.ts"
+import type { Finding, RunStarted } from "../events/event.ts"
+import { hiddenPaths } from "../kernel/doors.ts"
+import type { Policy } from "../policies/policy.ts"
+import { answers } from "./answers.ts"
+import { watchDrops } from "./drops.ts"
+import { startGates, type GateOrder } from "./gates.ts"
+import { gateUid, type User } from "./identity.ts"
+import { forwardSignals, prepareJob } from "./job.ts"
+import type { LaunchOrder } from "./launch.ts"
+import { buildNetwork, type RunNetwork } from "./network.ts"
+import { jobResolverText } from "./resolvers.ts"
+import { cleanDeadRuns, openRunDirectory } from "./run-directory.ts"
+import { trustBundle } from "./trust.ts"
+import { undo } from "./undo.ts"
+import { buildUplink } from "./uplink.ts"
+
+export interface RunOptions {
+  readonly policy: Policy
+  /** Text of `$SLUICE_SPECIAL_RANGES`; null: the built-in table. */
+  readonly specialRanges: string | null
+  readonly user: User
+  /** An absolute path, and its arguments. */
+  readonly command: readonly string[]
+  readonly directory: string
+  readonly environment: Readonly<Record<string, string>>
+  readonly upstreams: readonly Endpoint[]
+  /** Sockets that stay visible to the job. */
+  readonly allowedSockets: readonly string[]
+  /** PEM of further authorities; null: none. */
+  readonly upstreamAuthorities: string | null
+  readonly workers: number
+  /** The step that events and rules speak of; null: unknown. */
+  readonly step: string | null
+  readonly version: string
+  readonly context: Readonly<Record<string, string>>
+  readonly openLog: (run: string) => LogFile
+  /** The command shares a terminal with us. */
+  readonly atTerminal: boolean
+}
+
+export interface RunResult {
+  /** The command's own exit status. */
+  readonly status: number
+  readonly log: LogEnd
+}
+
+/** A run's id: time first, so that a directory of logs is in order. */
+export function newRunId(nowMs: number): string {
+  const time = new Date(nowMs).toISOString().slice(0, 19).replaceAll(/[-:]/g, "")
+  return `${time}-${randomBytes(4).toString("hex")}`
+}
+
+/** User numbers that some process has right now. */
+function takenUids(): Set<number> {
+  const taken = new Set<number>()
+  for (const name of readdirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue
+    const facts = statSync(`/proc/${name}`, { throwIfNoEntry: false })
+    if (facts !== undefined) taken.add(facts.uid)
+  }
+  return taken
+}
+
+function gateOrders(options: RunOptions, network: RunNetwork, directory: string): GateOrder[] {
+  const taken = takenUids()
+  const shared = {
+    policy: options.policy,
+    specialRanges: options.specialRanges,
+    uid: gateUid(process.pid, (uid) => taken.has(uid)),
+    resolverPath: join(directory, "resolver", "socket"),
+    upstreams: options.upstreams,
+    ours: network.ours,
+    job: {
+      addresses: [network.scope.job.inner.four, network.scope.job.inner.six],
+      hostname: hostname(),
+    },
+  }
+  const meeting = dirname(shared.resolverPath)
+  mkdirSync(meeting, { mode: 0o700 })
+  chownSync(meeting, shared.uid, shared.uid)
+  const { tcp, udp } = network.resolver
+  return [
+    { ...shared, role: "resolver", tcp, udp },
+    ...network.listeners.map((fd) => ({ ...shared, role: "worker" as const, tcp: [fd], udp: [] })),
+  ]
+}
+
+function launchOrder(options: RunOptions, network: RunNetwork, directory: string): LaunchOrder {
+  const { user, command, environment } = options
+  const stage = join(directory, "stage")
+  mkdirSync(stage, { mode: 0o700 })
+  return {
+    network: network.job,
+    identity: user,
+    command,
+    environment,
+    directory: options.directory,
+    view: {
+      stage,
+      resolverText: jobResolverText(network.scope.job.outer.four),
+      trustBundle: trustBundle(options.upstreamAuthorities),
+      hidden: hiddenPaths(user.home),
+      kept: options.allowedSockets,
+    },
+  }
+}
+
+function runStarted({ policy, version, context }: RunOptions): RunStarted {
+  const { source, sha256, rules, mode } = policy
+  const facts = { source, sha256, rules: rules.length }
+  return { kind: "run-started", mode, scope: "run", policy: facts, version, context }
+}
+
+function gateDied(role: string, words: string): Finding {
+  return {
+    kind: "finding",
+    finding: "gate-ended",
+    severity: "high",
+    summary: `The ${role} of the gate ended and was started anew; its connections were cut. ${words}`,
+    because: [],
+    process: null,
+    step: null,
+  }
+}
+
+/** What must be undone, last first; each is undone whatever became of the others. */
+class Undoing {
+  readonly #steps: (() => void | Promise<void>)[] = []
+
+  add(step: () => void | Promise<void>): void {
+    this.#steps.push(step)
+  }
+
+  async all(): Promise<void> {
+    for (const step of this.#steps.splice(0).toReversed()) {
+      try {
+        await step()
+      } catch {
+        // Why: what cannot be undone now is left to the next start; the rest must not wait for it.
+      }
+    }
+  }
+}
+
+/**
+ * Runs a command behind the firewall to its end.
+ *
+ * @throws Error when the machine cannot enforce; the command was then never started
+ */
+export async function run(options: RunOptions): Promise<RunResult> {
+  cleanDeadRuns(undo)
+  const id = newRunId(Date.now())
+  const log = new Log(options.openLog(id), id)
+  const undoing = new Undoing()
+  let status = 125
+  try {
+    const start = await prepare(options, id, log, undoing)
+    status = await start()
+  } finally {
+    await undoing.all()
+  }
+  return { status, log: await log.end(status, Date.now()) }
+}
+
+/** Builds all that enforces; gives what starts the command. */
+async function prepare(
+  options: RunOptions,
+  id: string,
+  log: Log,
+  undoing: Undoing,
+): Promise<() => Promise<number>> {
+  const { policy } = options
+  const directory = openRunDirectory(id, undo)
+  undoing.add(directory.close)
+  const network = buildNetwork(policy, id, options.workers)
+  undoing.add(network.close)
+  const { uplink } = network.scope
+  if (uplink !== null) buildUplink(network.gate, network.machine, uplink, id, directory)
+  log.record(runStarted(options), Date.now())
+
+  const orders = gateOrders(options, network, directory.path)
+  const { answer, know } = answers(policy, options.step, network, log)
+  const gates = startGates(orders, answer, (role, words) => {
+    log.record(gateDied(role, words), Date.now())
+  })
+  undoing.add(gates.stop)
+  const preparing = prepareJob(launchOrder(options, network, directory.path))
+  const [job] = await Promise.all([preparing, gates.ready])
+  undoing.add(job.kill)
+  know(job.initPid)
+  if (!network.stands()) throw new Error("Cannot enforce: the firewall's tables do not stand")
+  const drops = watchDrops(network, policy.mode, (body) => log.record(body, Date.now()))
+  undoing.add(drops)
+
+  return async () => {
+    const giveUp = (): void => void job.kill()
+    const release = forwardSignals(job, options.atTerminal, giveUp)
+    undoing.add(release)
+    return job.go()
+  }
+}

@@ -1,0 +1,102 @@
+/**
+ * The machine's doors that lead round the firewall: sockets of daemons that would do the job's
+ * networking for it, or start programs outside.
+ */
+import { existsSync, readFileSync, readdirSync, realpathSync } from "node:fs"
+import { join } from "node:path"
+
+/** Sockets and directories of daemons, each with what it would do for a job. */
+const known: readonly (readonly [path: string, why: string])[] = [
+  ["/run/docker.sock", "starts containers"],
+  ["/run/docker", "starts containers"],
+  ["/run/containerd", "starts containers"],
+  ["/run/podman", "starts containers"],
+  ["/run/buildkit", "builds images with the machine's network"],
+  ["/run/crio", "starts containers"],
+  ["/run/k3s", "starts containers"],
+  ["/run/lxd.socket", "starts containers"],
+  ["/var/snap/lxd/common/lxd/unix.socket", "starts containers"],
+  ["/var/lib/lxd/unix.socket", "starts containers"],
+  ["/var/lib/incus/unix.socket", "starts containers"],
+  ["/run/libvirt", "starts virtual machines"],
+  ["/run/dbus", "the system bus: resolves names, starts units"],
+  ["/run/systemd/private", "systemd's own interface: starts units"],
+  ["/run/systemd/resolve", "resolves names (varlink)"],
+  ["/run/systemd/io.systemd.Resolve", "resolves names (varlink)"],
+  ["/run/systemd/userdb", "varlink"],
+  ["/run/systemd/machine", "varlink"],
+  ["/run/systemd/notify", "speaks to the service manager"],
+  ["/run/snapd.socket", "fetches and installs"],
+  ["/run/snapd-snap.socket", "fetches and installs"],
+  ["/run/nscd", "resolves names"],
+  ["/run/avahi-daemon", "speaks multicast DNS"],
+  ["/run/cups", "prints to the network"],
+  ["/run/rpcbind.sock", "speaks RPC"],
+  ["/run/netns", "the machine's network namespaces"],
+  ["/run/gssproxy.default.sock", "asks Kerberos servers"],
+  ["/run/acpid.socket", "none of a build's business"],
+  ["/var/spool/cron", "starts programs outside, later"],
+  ["/var/spool/at", "starts programs outside, later"],
+  ["/var/spool/postfix", "sends mail"],
+  ["/var/spool/exim4", "sends mail"],
+  ["/var/spool/mqueue", "sends mail"],
+  ["/var/spool/cups", "prints to the network"],
+  ["/tmp/.X11-unix", "types into the user's windows"],
+  ["/tmp/.ICE-unix", "speaks to the user's session"],
+]
+
+/** Under a home directory. */
+const inHome = [
+  ".docker/run",
+  ".docker/desktop",
+  ".colima",
+  ".lima",
+  ".rd",
+  ".local/share/containers/podman",
+  ".gnupg/S.dirmngr",
+]
+
+/** Databases that tests of a build may use, and that send nothing for anybody: not hidden. */
+const harmless = [
+  /\/\.s\.PGSQL\.\d+$/,
+  /\/mysqld?(x?)\.sock$/,
+  /\/redis[^/]*\.sock$/,
+  /\/memcached/,
+]
+
+/**
+ * All paths to hide from a job, those included on which something listens right now.
+ *
+ * @param home the home directory of the job's user; null: none
+ */
+export function hiddenPaths(home: string | null): string[] {
+  const paths = new Set<string>()
+  for (const [path] of known) paths.add(path)
+  if (home !== null) for (const name of inHome) paths.add(join(home, name))
+  for (const path of listening()) if (!harmless.some((test) => test.test(path))) paths.add(path)
+  for (const name of multiplexers()) paths.add(name)
+  const real = [...paths].map((path) => (existsSync(path) ? realpathSync(path) : path))
+  return [...new Set(real)].toSorted()
+}
+
+/** Directories in which terminal multiplexers keep their doors: one command there runs outside. */
+function multiplexers(): string[] {
+  return readdirSync("/tmp")
+    .filter((name) => /^(tmux-|screen|uscreens|emacs)/.test(name))
+    .map((name) => `/tmp/${name}`)
+}
+
+const LISTENING = 0x10000 // __SO_ACCEPTCON
+
+/** Paths of UNIX sockets on which something listens, `/proc/net/unix` (proc(5)). */
+function listening(): string[] {
+  const lines = readFileSync("/proc/net/unix", "latin1").split("\n").slice(1)
+  const found: string[] = []
+  for (const line of lines) {
+    const parts = line.trim().split(/\s+/)
+    const path = parts.slice(7).join(" ")
+    const flags = Number.parseInt(parts[3] ?? "0", 16)
+    if ((flags & LISTENING) !== 0 && path.startsWith("/")) found.push(path)
+  }
+  return found
+}

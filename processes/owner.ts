@@ -1,0 +1,105 @@
+/**
+ * Endpoint → process: which of the job's processes holds the socket at the job's end of a connection.
+ *
+ * The kernel names the socket's inode (sock_diag, in `kernel/`); this room finds who holds it open.
+ */
+import { readdirSync, readlinkSync } from "node:fs"
+import { LRUCache } from "lru-cache"
+import { addressBytes } from "../net/address.ts"
+import type { Address } from "../net/address.ts"
+import type { Endpoint } from "../net/endpoint.ts"
+import type { Process, Transport } from "../flows/flow.ts"
+import type { SocketDiag, SocketOwner } from "../kernel/socket-diag.ts"
+import type { Members } from "./members.ts"
+import { processOf } from "./program.ts"
+
+export interface OwnerSource {
+  readonly diag: SocketDiag
+  readonly members: Members
+  readonly redact: (argv: readonly string[]) => readonly string[]
+  readonly now: () => number
+  /** true: a rule depends on the answer, so nothing is taken from a moment ago. */
+  readonly exact: boolean
+}
+
+/** How long what was read of a process may be shown again; a program may be replaced by exec. */
+const processFreshMs = 200
+const processesKept = 1024
+/** Descriptors of one process that are looked at; the usual limit of an unprivileged process. */
+const descriptorsMax = 65_536
+
+/** Gives the function that answers for one job. */
+export function ownerFinder(
+  source: OwnerSource,
+): (transport: Transport, from: Endpoint, to: Endpoint | null) => Process | null {
+  const shown = new LRUCache<number, Process>({ max: processesKept, ttl: processFreshMs })
+  let recent: number[] = []
+
+  const describe = (pid: number): Process | null => {
+    const known = source.exact ? undefined : shown.get(pid)
+    if (known !== undefined) return known
+    const found = processOf(pid, source.members.has, source.redact)
+    if (found !== null) shown.set(pid, found)
+    return found
+  }
+
+  const holder = (inode: number): number | null => {
+    const link = `socket:[${inode}]`
+    const tried = new Set<number>()
+    const among = (pids: readonly number[]): number | null => {
+      for (const pid of pids) {
+        if (tried.has(pid)) continue
+        tried.add(pid)
+        if (holds(pid, link)) return pid
+      }
+      return null
+    }
+    let pid = among(recent) ?? among(source.members.list())
+    if (pid === null && source.members.refresh(source.now())) pid = among(source.members.list())
+    if (pid !== null) recent = [pid, ...recent.filter((other) => other !== pid)].slice(0, 4)
+    return pid
+  }
+
+  return (transport, from, to) => {
+    const socket = socketOf(source.diag, transport, from, to)
+    if (socket === null || socket.inode === 0) return null
+    const pid = holder(socket.inode)
+    return pid === null ? null : describe(pid)
+  }
+}
+
+function socketOf(
+  diag: SocketDiag,
+  transport: Transport,
+  from: Endpoint,
+  to: Endpoint | null,
+): SocketOwner | null {
+  const local = ends(from)
+  if (to === null) return transport === "udp" ? diag.udpByPort(from.port) : null
+  const both = { local, remote: ends(to) }
+  if (transport === "tcp") return diag.tcp(both)
+  return diag.udp(both) ?? diag.udpByPort(from.port)
+}
+
+function ends({ address, port }: { readonly address: Address; readonly port: number }) {
+  return { address: addressBytes(address), port }
+}
+
+/** Whether a process has this socket open. Newest descriptors first: that is where a new one is. */
+function holds(pid: number, link: string): boolean {
+  const directory = `/proc/${pid}/fd`
+  let names: string[]
+  try {
+    names = readdirSync(directory)
+  } catch {
+    return false
+  }
+  for (let index = Math.min(names.length, descriptorsMax) - 1; index >= 0; index--) {
+    try {
+      if (readlinkSync(`${directory}/${names[index] ?? ""}`) === link) return true
+    } catch {
+      // Why: closed in the meantime.
+    }
+  }
+  return false
+}
