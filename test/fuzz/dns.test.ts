@@ -3,12 +3,21 @@
  * takes long, and every answer can be read. Seeded and short; longer with FUZZ_SECONDS.
  */
 import t from "tap"
+import type { Test } from "tap"
+import { createSocket } from "node:dgram"
+import { connect } from "node:net"
 import { found } from "../../dns/found.ts"
-import { Frames } from "../../dns/frames.ts"
+import { framed, Frames } from "../../dns/frames.ts"
 import { readQuery, readResponse, writeFault, writeReply } from "../../dns/message.ts"
 import { writeTtls } from "../../dns/section.ts"
 import { lowered } from "../../dns/wire-name.ts"
-import { a, answerTo, cname, question, soa, wire } from "../unit/dns/messages.ts"
+import { startResolver } from "../../dns/resolver.ts"
+import type { Resolver } from "../../dns/resolver.ts"
+import { parseHostname } from "../../net/hostname.ts"
+import type { Hostname } from "../../net/hostname.ts"
+import { a, answerTo, askedOf, cname, fakeUpstream, ip } from "../unit/dns/messages.ts"
+import { question, soa, wire } from "../unit/dns/messages.ts"
+import type { FakeUpstream } from "../unit/dns/messages.ts"
 
 const seconds = Number(process.env["FUZZ_SECONDS"] ?? 1)
 /** One message of 65,535 bytes at the worst, on a busy machine. */
@@ -177,3 +186,92 @@ void t.test("no cut of a stream changes the messages in it", async (t) => {
     t.same(cut, whole)
   }
 })
+
+const named = (text: string): Hostname => parseHostname(text) ?? ("" as Hostname)
+const at = { address: ip("127.0.0.1"), port: 0 }
+
+async function listening(t: Test, upstream: FakeUpstream): Promise<Resolver> {
+  const resolver = await startResolver({
+    mode: "block",
+    listeners: [
+      { transport: "udp", at },
+      { transport: "tcp", at },
+    ],
+    upstreams: [upstream.endpoint],
+    nameVerdict: (name) =>
+      name.endsWith("allowed.test")
+        ? { decision: "allow", reason: "allowed-by-rule", rule: null }
+        : { decision: "deny", reason: "name-not-allowed", rule: null },
+    mayResolveTo: (_name, address) => !address.startsWith("10."),
+    needsProcess: false,
+    owner: async () => ({ process: null, step: null }),
+    admit: () => null,
+    record: (event) => {
+      JSON.parse(JSON.stringify(event))
+      return null
+    },
+  })
+  t.teardown(() => {
+    resolver.close()
+    upstream.close()
+  })
+  return resolver
+}
+
+void t.test("a resolver that was sent junk for a while still answers", async (t) => {
+  const answers = (message: Buffer): Buffer =>
+    answerTo(message, { answers: [a("allowed.test", "192.0.2.1")] })
+  const resolver = await listening(t, await fakeUpstream(answers))
+  const [udp = 0, tcp = 0] = resolver.ports
+  const socket = createSocket("udp4")
+  t.teardown(() => socket.close())
+  let wrong = 0
+  let answered: (() => void) | null = null
+  socket.on("message", (reply) => {
+    if (reply.length < 12 || (reply[2] ?? 0) < 0x80) wrong++
+    if (reply.readUInt16BE(0) === 0x1111 && reply.readUInt16BE(6) === 1) answered?.()
+  })
+  const end = performance.now() + seconds * 1_000
+  while (performance.now() < end) {
+    for (let n = 0; n < 50; n++) {
+      const message = mutated()
+      if (message.length < 60_000) socket.send(message, udp, "127.0.0.1")
+    }
+    const stream = connect(tcp, "127.0.0.1")
+    stream.on("error", () => {})
+    for (let n = 0; n < 5; n++) stream.write(below(2) === 0 ? mutated() : framed(mutated()))
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    stream.destroy()
+  }
+  t.equal(wrong, 0)
+  const good = new Promise<void>((resolve) => (answered = resolve))
+  const again = setInterval(() => socket.send(question({ id: 0x1111 }), udp, "127.0.0.1"), 100)
+  await good
+  clearInterval(again)
+})
+
+void t.test(
+  "an upstream that answers junk costs its own names only, and little time",
+  async (t) => {
+    const upstream = await fakeUpstream((message) => {
+      const [name] = askedOf(message)
+      const answered = answerTo(message, { answers: [a(name.toLowerCase(), "192.0.2.1")] })
+      if (name.toLowerCase().startsWith("good")) return answered
+      const junk = mutated()
+      // Why: with the right number and question it gets past the first look.
+      return below(2) === 0 ? junk : Buffer.concat([answered.subarray(0, 40), junk.subarray(40)])
+    })
+    const resolver = await listening(t, upstream)
+    const began = performance.now()
+    const bad = Array.from({ length: 60 }, (_, n) => resolver.resolve(named(`n${n}.allowed.test`)))
+    for (let n = 0; n < 10; n++) {
+      const { addresses } = await resolver.resolve(named(`good${n}.allowed.test`))
+      t.same(addresses, ["192.0.2.1"])
+    }
+    t.ok(performance.now() - began < 2_000, "others are served meanwhile")
+    for (const { addresses } of await Promise.all(bad)) {
+      t.ok(addresses.every((address) => !address.startsWith("10.")))
+    }
+    t.ok(performance.now() - began < 8_000, "five seconds for a question")
+  },
+)
