@@ -168,9 +168,12 @@ function openSuffix(rest: readonly string[]): Width | null {
   if (tenant !== undefined) return { suffix, kind: "tenant", source: tenant.source }
   // Why: asked of a name below, as a wildcard would make one.
   const name = `x.${rest.map((label) => label.replaceAll("*", "x")).join(".")}`
-  if (getPublicSuffix(name) === suffix) return { suffix, kind: "public", source: null }
+  // Why the name itself too: rules of the list like `*.ck` and `*.compute.amazonaws.com` make each
+  // label below a suffix of its own.
+  const open = (found: string | null): boolean => found === suffix || found === name
+  if (open(getPublicSuffix(name))) return { suffix, kind: "public", source: null }
   const found = getPublicSuffix(name, { allowPrivateDomains: true })
-  return found === suffix ? { suffix, kind: "tenant", source: null } : null
+  return open(found) ? { suffix, kind: "tenant", source: null } : null
 }
 
 function sameLabels(one: readonly string[], other: readonly string[]): boolean {

@@ -6,7 +6,9 @@ import type { Place, Problem } from "./rule.ts"
 import { nearestWord } from "./spelling.ts"
 
 /** Room for a hundred thousand rules; a policy is read by root before anything else. In characters. */
-export const policyLengthMax = 8_388_608
+export const policyLengthMax = 4_194_304
+/** Deeper than any policy; the library's reader slows down, then overflows, far beyond it. */
+const depthMax = 100
 
 const brokenYaml = "Cannot read YAML: "
 
@@ -22,6 +24,7 @@ export function parseYaml(
   text: string,
   lines: LineCounter,
 ): ReturnType<typeof parseDocument> | null {
+  if (isDeep(text)) return null
   try {
     return parseDocument(text, {
       lineCounter: lines,
@@ -35,6 +38,31 @@ export function parseYaml(
     // Why: nesting without an end overflows the stack of the reader.
     return null
   }
+}
+
+/**
+ * Whether a text opens more than any policy does: brackets, or lists, tags and anchors on one line.
+ *
+ * Why before reading: a text of brackets alone keeps the library busy for minutes. It need not be
+ * exact; what stands in quotes and comments counts too.
+ */
+function isDeep(text: string): boolean {
+  let brackets = 0
+  let marks = 0
+  let fresh = true
+  for (let index = 0; index < text.length; index++) {
+    const next = text[index]
+    if (next === "\n") [marks, fresh] = [0, true]
+    else if (next === " " || next === "\t") fresh = true
+    else {
+      if (next === "[" || next === "{") brackets++
+      else if ((next === "]" || next === "}") && brackets > 0) brackets--
+      if (fresh && (next === "-" || next === "?" || next === "!" || next === "&")) marks++
+      fresh = false
+    }
+    if (brackets > depthMax || marks > depthMax) return true
+  }
+  return false
 }
 
 /** The contents of a text; null where it has none, or where it cannot be read at all. */
@@ -180,8 +208,14 @@ export function choiceOf<T extends string>(
 
 /** Where the YAML breaks, what follows is noise; what stands before it is worth saying. */
 export function forgetEchoes({ problems }: YamlReader): void {
-  const breaks = problems.filter(({ message }) => message.startsWith(brokenYaml))
-  const first = Math.min(...breaks.map(({ line }) => line))
-  const kept = problems.filter((one) => breaks.includes(one) || one.line < first)
-  problems.splice(0, problems.length, ...kept)
+  let first = Infinity
+  for (const { line, message } of problems) {
+    if (message.startsWith(brokenYaml)) first = Math.min(first, line)
+  }
+  let count = 0
+  for (const one of problems) {
+    // Why in place: a list this long does not fit into the arguments of a call.
+    if (one.message.startsWith(brokenYaml) || one.line < first) problems[count++] = one
+  }
+  problems.length = count
 }
