@@ -9,7 +9,8 @@ import type { BlockIndex } from "./block-index.ts"
 import type { DoorIndex } from "./door-index.ts"
 import type { NameIndex } from "./name-index.ts"
 import type { Prefix } from "../net/address.ts"
-import type { Pattern } from "../net/hostname.ts"
+import { ruleGroups } from "./rule-group.ts"
+import type { RuleGroup } from "./rule-group.ts"
 import type { SpecialRanges } from "../net/special.ts"
 import type { Intercept, Mode, Policy, Rule } from "./policy.ts"
 
@@ -19,8 +20,8 @@ export interface Compiled {
   readonly intercept: Intercept
   /** Which addresses are not public. */
   readonly special: SpecialRanges
-  /** Rules over names, of every transport. */
-  readonly names: NameIndex<Rule>
+  /** Rules over names, of every transport; those alike but for path and method as one. */
+  readonly names: NameIndex<RuleGroup>
   /** Rules over addresses, of every transport. */
   readonly blocks: BlockIndex<Rule>
   readonly opaque: NameIndex<true>
@@ -44,7 +45,7 @@ export function compile(policy: Policy, special: SpecialRanges = specialRanges):
     mode: policy.mode,
     intercept: policy.intercept,
     special,
-    names: nameIndex(rules.flatMap((rule) => named(rule))),
+    names: nameIndex(ruleGroups(rules)),
     blocks: blockIndex(rules.flatMap((rule) => blocked(rule))),
     opaque: nameIndex(policy.opaque.map((pattern) => [pattern, true] as const)),
     resolvePrivate: nameIndex(policy.resolvePrivate.map((pattern) => [pattern, true] as const)),
@@ -59,12 +60,6 @@ function compareOrigins(one: Rule, other: Rule): number {
   if (first.line !== second.line) return first.line - second.line
   if (first.column !== second.column) return first.column - second.column
   return first.text === second.text ? 0 : first.text < second.text ? -1 : 1
-}
-
-function named(rule: Rule): (readonly [Pattern, Rule])[] {
-  const { target } = rule
-  if (target.kind === "host" || target.kind === "request") return [[target.host, rule]]
-  return target.kind === "icmp" && "pattern" in target.to ? [[target.to, rule]] : []
 }
 
 function blocked(rule: Rule): (readonly [Prefix, Rule])[] {

@@ -11,6 +11,8 @@ import { actorMiss, nearest } from "./fit.ts"
 import type { Actor } from "./fit.ts"
 import { namesFind } from "./name-index.ts"
 import { coversPath } from "./path.ts"
+import { rulesFor } from "./rule-group.ts"
+import type { RuleGroup } from "./rule-group.ts"
 import type { Compiled } from "./compile.ts"
 import type { Ports, Rule, Target } from "./policy.ts"
 
@@ -33,25 +35,37 @@ export interface NameVerdict {
  * rule takes all of that away. In audit mode the verdict is the same; the resolver asks all the same.
  */
 export function decideName(policy: Compiled, question: NameQuestion): NameVerdict {
-  const rules = namesFind(policy.names, question.name)
+  const groups = namesFind(policy.names, question.name)
   const misses: (Reason | null)[] = []
   let shadow: Rule | null = null
-  const denies = rules.filter(
-    (rule) => rule.effect === "deny" && actorMiss(rule, question) === null,
-  )
-  for (const rule of rules) {
+  const denies = groups.filter(({ rule }) => {
+    return rule.effect === "deny" && actorMiss(rule, question) === null
+  })
+  for (const { rule, rules } of groups) {
     if (rule.effect === "deny") continue
     const miss = actorMiss(rule, question)
-    const over = miss === null ? shadowOf(rule, denies) : null
-    if (miss === null && over === null) {
-      return { decision: "allow", reason: "allowed-by-rule", rule }
+    if (miss !== null) {
+      misses.push(miss)
+      continue
     }
-    misses.push(miss)
-    shadow ??= over
+    for (const one of rules) {
+      const over = shadowOf(
+        one,
+        denies.flatMap((group) => nearOf(group, one)),
+      )
+      if (over === null) return { decision: "allow", reason: "allowed-by-rule", rule: one }
+      shadow ??= over
+    }
   }
-  shadow ??= denies[0] ?? null
+  shadow ??= denies[0]?.rule ?? null
   if (shadow !== null) return { decision: "deny", reason: "denied-by-rule", rule: shadow }
   return { decision: "deny", reason: nearest(misses, "name-not-allowed"), rule: null }
+}
+
+/** The rules of a group that could take something away from a rule. */
+function nearOf(group: RuleGroup, { target }: Rule): readonly Rule[] {
+  if (target.kind !== "request") return [group.rule]
+  return rulesFor(group, target.path)
 }
 
 /** A deny rule that, alone or with others, leaves nothing of an allow rule; null: something is left. */
@@ -132,7 +146,7 @@ export type KernelEntry =
 
 /** What the kernel must let pass to the addresses of a name, before the job learns them. */
 export function kernelEntries(policy: Compiled, name: Hostname): KernelEntry[] {
-  const rules = namesFind(policy.names, name)
+  const rules = namesFind(policy.names, name).map(({ rule }) => rule)
   const denies = rules.filter(({ effect }) => effect === "deny")
   const entries: KernelEntry[] = []
   for (const { effect, target } of rules) {

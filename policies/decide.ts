@@ -13,6 +13,8 @@ import { blocksFind } from "./block-index.ts"
 import { hasDoor } from "./door-index.ts"
 import { actorMiss, fitsTcp, holds, nearest, requestMiss, tcpPorts } from "./fit.ts"
 import { namesFind } from "./name-index.ts"
+import { rulesFor } from "./rule-group.ts"
+import type { RuleGroup } from "./rule-group.ts"
 import type { Compiled } from "./compile.ts"
 import type { Permit, Rule, Verdict } from "./policy.ts"
 
@@ -68,9 +70,15 @@ function deniedBy(rule: Rule): Judged {
   return { deny: "denied-by-rule", rule }
 }
 
-/** Rules over a name that fit the flow's port and asker. */
+/** Groups of rules over a name that fit the flow's port and asker. */
+function groupsFor(policy: Compiled, flow: Flow, name: Hostname): RuleGroup[] {
+  const { port } = flow.target
+  return namesFind(policy.names, name).filter(({ rule }) => fitsTcp(rule, port, flow))
+}
+
+/** One rule of each group: enough where neither path nor method is asked for. */
 function fitting(policy: Compiled, flow: Flow, name: Hostname): Rule[] {
-  return namesFind(policy.names, name).filter((rule) => fitsTcp(rule, flow.target.port, flow))
+  return groupsFor(policy, flow, name).map(({ rule }) => rule)
 }
 
 function survey(policy: Compiled, flow: Flow): Ground {
@@ -142,7 +150,7 @@ function missedTarget(policy: Compiled, flow: Flow): Judged {
   const { address, port } = flow.target
   const near = [
     ...blocksFind(policy.blocks, address),
-    ...flow.names.flatMap((name) => namesFind(policy.names, name)),
+    ...flow.names.flatMap((name) => namesFind(policy.names, name).map(({ rule }) => rule)),
   ]
   const unknown = flow.names.length === 0 ? "address-not-allowed" : "name-not-allowed"
   const otherwise = isSpecial(address, policy.special) ? "private-address" : unknown
@@ -159,7 +167,7 @@ function missesOf(rules: readonly Rule[], flow: Flow, port: number): (Reason | n
 }
 
 function missedName(policy: Compiled, flow: Flow, name: Hostname): Judged {
-  const rules = namesFind(policy.names, name)
+  const rules = namesFind(policy.names, name).map(({ rule }) => rule)
   return deny(nearest(missesOf(rules, flow, flow.target.port), "name-not-allowed"))
 }
 
@@ -244,14 +252,18 @@ function byRequest(
   if (request.host !== named || request.port !== flow.target.port || request.scheme !== scheme) {
     return deny("host-mismatch")
   }
-  const rules = fitting(policy, flow, request.host)
-  const denied = rules.find((rule) => !isAllow(rule) && requestMiss(rule, request) === null)
-  if (denied !== undefined) return deniedBy(denied)
+  const groups = groupsFor(policy, flow, request.host)
+  const near = groups.flatMap((group) => rulesFor(group, request.path))
+  const misses = near.map((rule) => ({ rule, miss: requestMiss(rule, request) }))
+  const denied = misses.find(({ rule, miss }) => miss === null && !isAllow(rule))
+  if (denied !== undefined) return deniedBy(denied.rule)
   if (ground.granted !== null) return { allow: ground.granted, host: null }
-  const allowed = rules.find((rule) => isAllow(rule) && requestMiss(rule, request) === null)
-  if (allowed !== undefined) return { allow: allowed, host: request.host }
-  const misses = rules.filter(isAllow).map((rule) => requestMiss(rule, request))
-  return deny(nearest(misses, "not-allowed"))
+  const allowed = misses.find(({ rule, miss }) => miss === null && isAllow(rule))
+  if (allowed !== undefined) return { allow: allowed.rule, host: request.host }
+  const others = misses.filter(({ rule }) => isAllow(rule)).map(({ miss }) => miss)
+  // Why: a rule that is not even near by its path is the farthest that one may be.
+  const far = groups.some(({ rule }) => isAllow(rule) && rule.target.kind === "request")
+  return deny(nearest(far ? [...others, "path-not-allowed"] : others, "not-allowed"))
 }
 
 /** A datagram is judged by address and by the names for it; the kernel does the same with its sets. */
@@ -259,7 +271,9 @@ function byDatagram(policy: Compiled, flow: Flow): Judged {
   const { address, port } = flow.target
   const rules = [
     ...blocksFind(policy.blocks, address).map((rule) => ({ rule, host: null })),
-    ...flow.names.flatMap((host) => namesFind(policy.names, host).map((rule) => ({ rule, host }))),
+    ...flow.names.flatMap((host) =>
+      namesFind(policy.names, host).map(({ rule }) => ({ rule, host })),
+    ),
   ]
   const misses: (Reason | null)[] = []
   let allowed: Judged = null

@@ -117,6 +117,10 @@ function anyAddress(policy: Compiled): Address {
   return free ?? ("192.0.2.1" as Address)
 }
 
+function rulesOver(policy: Compiled, name: Hostname): Rule[] {
+  return namesFind(policy.names, name).flatMap(({ rules }) => rules)
+}
+
 /** A policy's rules over names alone: what an address rule says depends on where a name leads. */
 function namesOnly(policy: Compiled): Compiled {
   const rules = policy.policy.rules.filter(({ target }) => target.kind !== "address")
@@ -173,7 +177,7 @@ function explainHost(
   const opening = openingFor(port, name)
   const verdict = decide(policy, { ...base, opening })
   if (verdict.decision !== "wait") return atConnection(target, verdict, verdict.reason)
-  const rules = namesFind(policy.names, name).filter((rule) => fitsTcp(rule, port, base))
+  const rules = rulesOver(policy, name).filter((rule) => fitsTcp(rule, port, base))
   const open = rules.find((rule) => {
     return rule.effect === "allow" && rule.target.kind === "host" && rule.token === null
   })
@@ -282,7 +286,7 @@ function explainIcmp(policy: Compiled, target: Extract<Target, { kind: "icmp" }>
     if (early !== null) return early
   }
   const found =
-    "address" in to ? addressRules(policy, to) : name === null ? [] : namesFind(policy.names, name)
+    "address" in to ? addressRules(policy, to) : name === null ? [] : rulesOver(policy, name)
   const rules = found.filter((rule) => {
     return rule.target.kind === "icmp" && actorMiss(rule, { process: null, step: null }) === null
   })

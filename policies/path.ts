@@ -40,7 +40,7 @@ export function fitsPath(pattern: string, path: string, effect: "allow" | "deny"
 }
 
 /** Without `;…` parameters and empty segments. */
-function plainPath(path: string): string {
+export function plainPath(path: string): string {
   if (!path.includes(";") && !path.includes("//") && !path.endsWith("/")) return path
   const segments = path.split("/").map((segment) => segment.split(";")[0] ?? "")
   return `/${segments.filter((segment) => segment !== "").join("/")}`

@@ -82,6 +82,62 @@ void t.test("overlap() is true where some name is covered by both", async (t) =>
   for (const [one, other] of apart) t.notOk(overlap({ pattern: one }, { pattern: other }), one)
 })
 
+void t.test(
+  "a request over 10,000 request rules for one host costs what one over 10 costs",
+  async (t) => {
+    const many = (rules: number): ReturnType<typeof compile> => {
+      const allow = Array.from(
+        { length: rules },
+        (_, at) => `GET https://api.test/repos/o/r${at}/**`,
+      )
+      const deny = Array.from({ length: rules }, (_, at) => `PUT https://api.test/*/x${at}/**`)
+      const { policy } = parsePolicy(JSON.stringify({ allow, deny }), {
+        source: "p",
+        environment: {},
+        presets: new Map(),
+      })
+      if (policy === null) throw new Error("policy")
+      return compile(policy)
+    }
+    const host = "api.test" as Hostname
+    const flow: Flow = {
+      id: "f",
+      openedAtMs: 0,
+      transport: "tcp",
+      source: { address: "192.0.2.1" as Address, port: 1 },
+      target: { address: "203.0.113.5" as Address, port: 443 },
+      names: [host],
+      process: null,
+      step: null,
+      opening: { kind: "tls", serverName: host, protocols: [], encryptedHello: false },
+      request: {
+        scheme: "https",
+        method: "GET",
+        host,
+        port: 443,
+        path: "/repos/o/r7/x",
+        token: "none",
+      },
+    }
+    const question = { name: host, type: "A", process: null, step: null }
+    const nsOf = (policy: ReturnType<typeof compile>): number => {
+      const began = process.hrtime.bigint()
+      for (let round = 0; round < 500; round++) {
+        decide(policy, flow)
+        decideName(policy, question)
+      }
+      return Number(process.hrtime.bigint() - began) / 500
+    }
+    const policies = [many(10), many(10_000)]
+    for (const policy of policies) t.match(decide(policy, flow), { decision: "allow" })
+    const [few = 1, more = 1] = policies.map((policy) => {
+      return Math.min(...Array.from({ length: 5 }, () => nsOf(policy)))
+    })
+    t.comment(`${Math.round(few)} ns over 10 rules, ${Math.round(more)} ns over 10,000`)
+    t.ok(more < few * 5 + 20_000, `${few} ns, ${more} ns`)
+  },
+)
+
 function policyOf(rules: number): ReturnType<typeof compile> {
   const allow = ["allowed.test", "10.0.0.0/8:5432"]
   for (let index = 0; allow.length < rules; index++) {

@@ -8,8 +8,10 @@ import type { Flow, Opening, Process, Request, Token } from "../../../flows/flow
 import { compile } from "../../../policies/compile.ts"
 import type { Compiled } from "../../../policies/compile.ts"
 import { decide } from "../../../policies/decide.ts"
+import { nameIndex } from "../../../policies/name-index.ts"
 import { parsePolicy } from "../../../policies/parse.ts"
 import { printProblem } from "../../../policies/rule.ts"
+import { hostOf } from "../../../policies/target.ts"
 import type { Policy } from "../../../policies/policy.ts"
 
 const policyOf = (text: string): Policy => {
@@ -487,6 +489,31 @@ void t.test("decide() does not depend on the order of rules", async (t) => {
       })
     }),
     { numRuns: 500, seed: 3 },
+  )
+  t.pass()
+})
+
+/** Every rule a group of its own, so that each is looked at. */
+function slow(policy: Policy): Compiled {
+  const groups = policy.rules.flatMap((rule) => {
+    const host = hostOf(rule.target)
+    return host === null ? [] : [[host, { rule, rules: [rule], paths: null }] as const]
+  })
+  return { ...compile(policy), names: nameIndex(groups) }
+}
+
+void t.test("decide() says the same when it looks at every rule", async (t) => {
+  fc.assert(
+    fc.property(written, facts, (rules, one) => {
+      const policy = policyFrom(rules, "block")
+      if (policy === null) return true
+      const [fast, twin] = [compile(policy), slow(policy)]
+      return stages(one).every((stage) => {
+        const [a, b] = [decide(fast, stage), decide(twin, stage)]
+        return a.decision === b.decision && a.reason === b.reason
+      })
+    }),
+    { numRuns: 1000, seed: 4 },
   )
   t.pass()
 })
