@@ -7,13 +7,13 @@
  * opening is always asked before the one with it.
  */
 import { unmap } from "../net/address.ts"
-import type { Hostname } from "../net/hostname.ts"
-import type { Flow, Process } from "../flows/flow.ts"
+import type { Flow } from "../flows/flow.ts"
 import type { Reason } from "../flows/reason.ts"
-import type { Permit, Rule, Verdict } from "../policies/policy.ts"
+import type { Permit } from "../policies/policy.ts"
 import { OpeningReader } from "./classify.ts"
 import type { Classified } from "./classify.ts"
 import type { Head } from "./head.ts"
+import type { Connection, Final, Input, Judge, Output, Refusal, Timer } from "./turn.ts"
 
 /** Time for a whole opening. nginx: client_header_timeout 60 s, HAProxy's examples 5 to 10 s. */
 export const openingTimeoutMs = 10_000
@@ -26,90 +26,6 @@ export const greetingTimeoutMs = 300_000
 
 /** Ports whose protocols the client begins: silence on them is only silence. */
 const clientFirstPorts = new Set([80, 443])
-
-/** What a connection needs to know of the world; the rest of the world is server.ts's. */
-export interface Judge {
-  readonly decide: (flow: Flow) => Verdict
-  /** Whether the policy asks who: no verdict before the owner of the socket is known. */
-  readonly needsProcess: boolean
-  /** Whether what is denied is let through and only told. */
-  readonly audit: boolean
-}
-
-export type Timer = "opening" | "silence" | "grace" | "greeting"
-
-export type Input =
-  | { readonly kind: "names"; readonly names: readonly Hostname[] }
-  | { readonly kind: "owner"; readonly process: Process | null; readonly step: string | null }
-  | { readonly kind: "bytes"; readonly bytes: Uint8Array }
-  /** The client will send no more. */
-  | { readonly kind: "ended" }
-  /** The client is gone. */
-  | { readonly kind: "closed" }
-  | { readonly kind: "timer"; readonly timer: Timer }
-  /** `despite`: what block mode would have refused it for. */
-  | { readonly kind: "dialled"; readonly despite: Reason | null }
-  | { readonly kind: "dial-failed"; readonly reason: Reason; readonly detail: string }
-  /** The upstream said something before bytes were let through. */
-  | { readonly kind: "spoken" }
-
-export type Output =
-  | { readonly do: "start-timer"; readonly timer: Timer; readonly afterMs: number }
-  | { readonly do: "stop-timer"; readonly timer: Timer }
-  | { readonly do: "dial"; readonly permit: Permit }
-  /** Give up what was dialled, or is being dialled. */
-  | { readonly do: "hang-up" }
-  /** Tell when the upstream speaks; let nothing through yet. */
-  | { readonly do: "listen" }
-  /** Let the bytes flow, those of the opening first. `head`: exactly this one request. */
-  | { readonly do: "carry"; readonly head: Head | null }
-  | { readonly do: "refuse"; readonly by: Refusal }
-  /** Close without a word and without an event: nothing was said. */
-  | { readonly do: "forget" }
-
-/** How the client is told, by what it speaks. */
-export type Refusal = "alert" | "page" | "reset"
-
-/** A verdict that stands. */
-export interface Final {
-  readonly decision: "allow" | "deny"
-  readonly reason: Reason
-  readonly rule: Rule | null
-  readonly permit: Permit | null
-  /** One sentence for people, or null. */
-  readonly detail: string | null
-}
-
-export type Phase =
-  /** Names, and perhaps the owner, are not known yet. */
-  | "asking"
-  | "opening"
-  /** Dialling for a silent client, in case the upstream speaks first. */
-  | "trying"
-  /** Dialled for a silent client. */
-  | "listening"
-  /** Denied; reading on for the event's sake. */
-  | "grace"
-  | "dialling"
-  | "carrying"
-  | "over"
-
-export interface Connection {
-  readonly phase: Phase
-  readonly flow: Flow
-  readonly namesKnown: boolean
-  readonly ownerKnown: boolean
-  /** The bytes so far, and what they say; its state is the only one that is changed in place. */
-  readonly reader: OpeningReader
-  readonly classified: Classified | null
-  /** Whether the client has ended its side. */
-  readonly ended: boolean
-  /** For a silent client; not final. */
-  readonly tried: Final | null
-  readonly final: Final | null
-  /** Allowed whatever it says: its bytes pass as they are, and are no request. */
-  readonly raw: boolean
-}
 
 type Stepped = readonly [Connection, readonly Output[]]
 

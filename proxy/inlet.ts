@@ -32,6 +32,14 @@ function takeOwn(): Buffer | null {
   return Buffer.allocUnsafeSlow(ownBytes)
 }
 
+/** Most unused buffers kept for the next busy socket, after each trim. */
+const sparesMax = 4
+
+/** Lets go of buffers that a burst has left behind. */
+export function trimInlets(): void {
+  made -= pool.splice(sparesMax).length
+}
+
 /**
  * Bytes as they arrive. `owned`: they stay as they are; else they are valid during the call only,
  * or, where the taker holds the inlet, until it is released.
@@ -45,6 +53,8 @@ export class Inlet {
   #socket: Socket | null = null
   #buffer: Buffer = shared
   #held = false
+  /** How much the last read filled. */
+  #filled = 0
   /** Bytes read, ever. */
   total = 0
 
@@ -118,8 +128,6 @@ export class Inlet {
     this.take(this.#buffer.subarray(0, count), false)
     return true
   }
-
-  #filled = 0
 
   /** Where the next read lands. Called by Node after each read, and once at the beginning. */
   #next(): Buffer {

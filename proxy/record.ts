@@ -4,7 +4,7 @@ import { redactPath } from "../events/redact.ts"
 import type { Endpoint } from "../net/endpoint.ts"
 import type { Opening } from "../flows/flow.ts"
 import type { Rule } from "../policies/policy.ts"
-import type { Connection } from "./connection.ts"
+import type { Connection } from "./turn.ts"
 
 /** What became of the bytes. */
 export interface Carried {

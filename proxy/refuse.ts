@@ -3,7 +3,7 @@
  * a reset. Then lets it read that before the connection goes.
  */
 import type { Socket } from "node:net"
-import type { Refusal } from "./connection.ts"
+import type { Refusal } from "./turn.ts"
 import type { Side } from "./splice.ts"
 
 /** TLS alerts (RFC 8446 §6). */

@@ -12,7 +12,7 @@ import { printEndpoint } from "../net/endpoint.ts"
 import type { Drop, EventBody } from "../events/event.ts"
 import type { Flow } from "../flows/flow.ts"
 import { keepAliveMs } from "./dial.ts"
-import { Inlet, proveInlets } from "./inlet.ts"
+import { Inlet, proveInlets, trimInlets } from "./inlet.ts"
 import { Session } from "./session.ts"
 import type { World } from "./session.ts"
 
@@ -38,8 +38,8 @@ export interface Limits {
 }
 
 export const defaultLimits: Limits = {
-  connectionsMax: 16_384,
-  sourceConnectionsMax: 16_384,
+  connectionsMax: 8_192,
+  sourceConnectionsMax: 8_192,
   undecidedMax: 4_096,
   openingBytesMax: 67_108_864,
   idleMs: 7_440_000,
@@ -63,7 +63,7 @@ export class Gate {
   readonly #world: World
   readonly #limits: Limits
   readonly #sessions = new Set<Session>()
-  /** In the order they came; decided ones leave lazily. */
+  /** In the order they came. */
   readonly #undecided = new Set<Session>()
   readonly #sources = new Map<string, number>()
   /** Kept while the event log has no room: nothing new is begun. */
@@ -147,10 +147,13 @@ export class Gate {
       opening: null,
       request: null,
     }
-    const session = new Session({ socket, inlet }, flow, this.#world, (over) => {
-      this.#sessions.delete(over)
-      this.#undecided.delete(over)
-      this.#leave(source.address)
+    const session = new Session({ socket, inlet }, flow, this.#world, {
+      decided: (decided) => this.#undecided.delete(decided),
+      over: (over) => {
+        this.#sessions.delete(over)
+        this.#undecided.delete(over)
+        this.#leave(source.address)
+      },
     })
     this.#sessions.add(session)
     this.#undecided.add(session)
@@ -171,7 +174,6 @@ export class Gate {
 
   /** Gives up the oldest openings until there is room again. */
   #makeRoom(): void {
-    for (const session of this.#undecided) if (!session.undecided) this.#undecided.delete(session)
     for (const session of this.#undecided) {
       if (this.#undecided.size <= this.#limits.undecidedMax) return
       this.#undecided.delete(session)
@@ -216,14 +218,13 @@ export class Gate {
       kept += session.keptBytes
     }
     for (const session of this.#undecided) {
-      if (!session.undecided) this.#undecided.delete(session)
-      else if (kept > this.#limits.openingBytesMax) {
-        kept -= session.keptBytes
-        this.#undecided.delete(session)
-        session.expire()
-      }
+      if (kept <= this.#limits.openingBytesMax) break
+      kept -= session.keptBytes
+      this.#undecided.delete(session)
+      session.expire()
     }
     this.#tellTurnedAway()
+    trimInlets()
   }
 
   #tellTurnedAway(): void {

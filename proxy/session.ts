@@ -8,7 +8,6 @@ import type { EventBody } from "../events/event.ts"
 import type { Flow, Process } from "../flows/flow.ts"
 import { BodyReader, chunkedTail } from "./body.ts"
 import { opened, step, wantsBytes } from "./connection.ts"
-import type { Connection, Input, Judge, Output, Timer } from "./connection.ts"
 import { dial } from "./dial.ts"
 import type { Dialled, Dialling, Ways } from "./dial.ts"
 import { forwardedHead } from "./head.ts"
@@ -20,6 +19,7 @@ import { brokenFraming, Splice } from "./splice.ts"
 import type { Filter, Side } from "./splice.ts"
 import { StatusReader } from "./status.ts"
 import { wordsFor } from "./told.ts"
+import type { Connection, Input, Judge, Output, Timer } from "./turn.ts"
 
 /** Who is at the job's end of a connection. */
 export interface Owner {
@@ -43,13 +43,25 @@ const ownerTimeoutMs = 5_000
 /** Time for the resolver to say which names an address has; then it has none. */
 const namesTimeoutMs = 5_000
 
+const serverFirst = { kind: "opaque", serverFirst: true } as const
+/** RFC 4253 §4.2. */
+const sshGreeting = "SSH-"
+
 const nobody: Owner = { process: null, step: null }
+
+/** Who wants to know how far a session is. */
+export interface Life {
+  /** Its verdict stands. Called once, at most. */
+  readonly decided: (session: Session) => void
+  /** Nothing of it is left: closed, and its events recorded. Called once. */
+  readonly over: (session: Session) => void
+}
 
 /** A connection from its acceptance until its events are recorded. */
 export class Session {
   readonly client: Side
   readonly #world: World
-  readonly #over: (session: Session) => void
+  readonly #life: Life
   #connection: Connection
   #timers = new Map<Timer, NodeJS.Timeout>()
   #dialling: Dialling | null = null
@@ -65,20 +77,14 @@ export class Session {
   #moved = -1
   #movedAtMs: number
 
-  /** @param over called once, when nothing of the session is left but what others hold */
-  constructor(client: Side, flow: Flow, world: World, over: (session: Session) => void) {
+  constructor(client: Side, flow: Flow, world: World, life: Life) {
     this.client = client
     this.#world = world
-    this.#over = over
+    this.#life = life
     this.#movedAtMs = flow.openedAtMs
     const [connection, outputs] = opened(flow)
     this.#connection = connection
     for (const output of outputs) this.#do(output)
-  }
-
-  /** Whether the client's opening is still awaited. */
-  get undecided(): boolean {
-    return this.#connection.final === null
   }
 
   /** Bytes of the opening that are kept. */
@@ -139,8 +145,10 @@ export class Session {
   }
 
   #tell(input: Input): void {
+    const undecided = this.#connection.final === null
     const [connection, outputs] = step(this.#world, this.#connection, input)
     this.#connection = connection
+    if (undecided && connection.final !== null) this.#life.decided(this)
     for (const output of outputs) this.#do(output)
     this.#read()
   }
@@ -187,7 +195,7 @@ export class Session {
       case "forget":
         this.#release()
         this.client.socket.destroy()
-        this.#over(this)
+        this.#end()
         return
     }
   }
@@ -248,19 +256,38 @@ export class Session {
       first:
         body === null || head === null ? opening : Buffer.concat([forwardedHead(head), body.first]),
       filter: body?.filter ?? null,
-      watch:
-        status === null
-          ? null
-          : (bytes) => {
-              status.push(bytes)
-              return !status.over
-            },
+      watch: status === null ? this.#overheard() : watchStatus(status),
+      peek: this.#connection.classified === null ? (bytes) => this.#peek(bytes) : null,
       endsWithUpstream: head !== null,
       done: (detail) => this.#finish(detail),
     })
     this.#splice.start(this.#connection.ended, Buffer.concat(this.#greeting))
     this.#greeting = []
     if (body?.broken === true) this.#splice.reset(brokenFraming)
+  }
+
+  /** Reads the opening of a flow that was allowed whatever it says, for its event. */
+  #peek(bytes: Buffer): boolean {
+    const connection = this.#connection
+    if (connection.classified !== null) return false
+    const classified = connection.reader.push(bytes)
+    this.#connection = { ...connection, classified }
+    return classified === null
+  }
+
+  /** For the event too: what an upstream says that speaks first. */
+  #overheard(): ((bytes: Buffer) => boolean) | null {
+    const { classified, raw } = this.#connection
+    const silent = classified === null || classified.opening.kind === "opaque"
+    if (!raw || !silent) return null
+    return (bytes) => {
+      const connection = this.#connection
+      if (connection.reader.bytes.length > 0) return false
+      const ssh = bytes.toString("latin1", 0, sshGreeting.length) === sshGreeting
+      const opening = ssh ? ({ kind: "ssh" } as const) : serverFirst
+      this.#connection = { ...connection, classified: { opening, head: null } }
+      return false
+    }
   }
 
   get #listeners(): readonly (readonly ["error" | "end" | "close", () => void])[] {
@@ -297,8 +324,15 @@ export class Session {
       detail,
       status: this.#status?.status ?? refusedWith,
     }
-    const over = (): void => this.#over(this)
-    this.#record(carried).then(over, over)
+    const end = (): void => this.#end()
+    this.#record(carried).then(end, end)
+  }
+
+  /** Over once the client is gone too: one that is slow to take its refusal holds its place. */
+  #end(): void {
+    const { socket } = this.client
+    if (socket.closed) this.#life.over(this)
+    else socket.once("close", () => this.#life.over(this))
   }
 
   async #record(carried: Carried): Promise<void> {
@@ -308,6 +342,13 @@ export class Session {
     const request = requestEvent(connection, carried)
     if (request !== null) await this.#world.record(request)
     await this.#world.record(flowEvent(connection, carried))
+  }
+}
+
+function watchStatus(status: StatusReader): (bytes: Buffer) => boolean {
+  return (bytes) => {
+    status.push(bytes)
+    return !status.over
   }
 }
 

@@ -30,6 +30,8 @@ export interface SpliceOptions {
   readonly filter: Filter | null
   /** Sees what the upstream says, for as long as it returns true. */
   readonly watch: ((bytes: Buffer) => boolean) | null
+  /** Sees what the client says, for as long as it returns true. */
+  readonly peek: ((bytes: Buffer) => boolean) | null
   /** Whether the client is let go once the upstream has ended: one exchange, no half-close after it. */
   readonly endsWithUpstream: boolean
   /** Both sides are closed. `detail`: what went wrong, or null. Called once. */
@@ -88,6 +90,7 @@ export class Splice {
   readonly #up: Lane
   readonly #down: Lane
   #watch: SpliceOptions["watch"]
+  #peek: SpliceOptions["peek"]
   #open = 2
   #detail: string | null = null
   #linger: NodeJS.Timeout | null = null
@@ -97,6 +100,7 @@ export class Splice {
     this.#upstream = upstream
     this.#options = options
     this.#watch = options.watch
+    this.#peek = options.peek
     this.#up = new Lane(client, upstream)
     this.#down = new Lane(upstream, client)
   }
@@ -118,7 +122,10 @@ export class Splice {
     const { filter, first, endsWithUpstream } = this.#options
     this.#client.inlet.take =
       filter === null
-        ? (bytes, owned) => this.#up.send(bytes, owned)
+        ? (bytes, owned) => {
+            if (this.#peek !== null && !this.#peek(bytes)) this.#peek = null
+            this.#up.send(bytes, owned)
+          }
         : (bytes, owned) => this.#filtered(filter, bytes, owned)
     this.#upstream.inlet.take = (bytes, owned) => {
       if (this.#watch !== null && !this.#watch(bytes)) this.#watch = null

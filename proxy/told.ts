@@ -3,27 +3,17 @@
  * would allow it. Pure; every part is canonical text or our own.
  */
 import { printEndpoint } from "../net/endpoint.ts"
+import { suggest } from "../events/suggest.ts"
 import type { Flow } from "../flows/flow.ts"
 import type { Reason } from "../flows/reason.ts"
-import type { Connection } from "./connection.ts"
+import type { Connection } from "./turn.ts"
 import { alerts } from "./refuse.ts"
 import type { Words } from "./refuse.ts"
-
-/** Reasons that a further allow rule would answer. */
-const answerable = new Set<Reason>([
-  "not-allowed",
-  "name-not-allowed",
-  "address-not-allowed",
-  "port-not-allowed",
-  "method-not-allowed",
-  "path-not-allowed",
-  "private-address",
-])
 
 /** Longest path shown. */
 const pathShownMax = 200
 
-const defaultPort = { https: 443, http: 80 } as const
+const httpPort = 80
 
 /** The words for a connection that is refused. */
 export function wordsFor({ flow, classified, final }: Connection): Words {
@@ -76,7 +66,7 @@ function targetOf(flow: Flow, classified: Connection["classified"]): string {
   if (name === null) return printEndpoint(flow.target)
   if (head === null) return `${name}:${flow.target.port}`
   const path = head.target.split("?", 1)[0] ?? ""
-  return `${head.method} http://${withPort(name, flow.target.port, defaultPort.http)}${path.slice(0, pathShownMax)}`
+  return `${head.method} http://${withPort(name, flow.target.port)}${path.slice(0, pathShownMax)}`
 }
 
 function lineToAdd(
@@ -84,18 +74,18 @@ function lineToAdd(
   classified: Connection["classified"],
   reason: Reason,
 ): string | null {
-  if (!answerable.has(reason)) return null
-  const name = nameOf(flow, classified)
-  const { port } = flow.target
+  const { address, port } = flow.target
+  const host = nameOf(flow, classified)
   const head = classified?.head ?? null
-  if ((reason === "method-not-allowed" || reason === "path-not-allowed") && head?.path != null) {
-    if (name === null || head.path.length > pathShownMax) return null
-    return `${head.method} http://${withPort(name, port, defaultPort.http)}${head.path}`
-  }
-  if (name === null || reason === "private-address") return printEndpoint(flow.target)
-  return withPort(name, port, defaultPort.https)
+  const asked = reason === "method-not-allowed" || reason === "path-not-allowed"
+  const request =
+    asked && head?.path != null && head.path.length <= pathShownMax
+      ? { scheme: "http", method: head.method, path: head.path }
+      : null
+  if (asked && request === null) return null
+  return suggest({ reason, host, address, port, transport: flow.transport, request })
 }
 
-function withPort(name: string, port: number, usual: number): string {
-  return port === usual ? name : `${name}:${port}`
+function withPort(name: string, port: number): string {
+  return port === httpPort ? name : `${name}:${port}`
 }

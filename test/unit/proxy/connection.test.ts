@@ -10,7 +10,7 @@ import {
   step,
   wantsBytes,
 } from "../../../proxy/connection.ts"
-import type { Connection, Input, Judge, Output } from "../../../proxy/connection.ts"
+import type { Connection, Input, Judge, Output } from "../../../proxy/turn.ts"
 import * as make from "./bytes.ts"
 import { address, name, rule, world } from "./world.ts"
 import type { Wanted } from "./world.ts"

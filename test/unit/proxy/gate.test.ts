@@ -357,6 +357,42 @@ t.test("a gate in audit mode lets pass what block mode refuses, and says so", as
   })
 })
 
+t.test("a gate tells what a flow was that was allowed whatever it says", async (t) => {
+  const audit = world({ rules: [], mode: "audit" }).surroundings
+  const more: Partial<Surroundings> = {
+    decide: (asked) => {
+      const verdict = audit.decide(asked)
+      if (verdict.decision === "wait" || verdict.permit === null) return verdict
+      const permit = { ...verdict.permit, host: name("allowed.test") }
+      return { ...verdict, decision: "allow", reason: "allowed-by-rule", permit }
+    },
+  }
+  const spoken: readonly (readonly [string | Buffer | null, string | null, object])[] = [
+    [evilHello, null, { kind: "tls", serverName: "evil.test" }],
+    ["GET / HTTP/1.1\r\nHost: evil.test\r\n\r\n", null, { kind: "http", serverName: "evil.test" }],
+    ["canary\r\n", null, { kind: "opaque" }],
+    [null, "SSH-2.0-OpenSSH_9.2\r\n", { kind: "ssh" }],
+    [null, "220 allowed.test\r\n", { kind: "opaque" }],
+  ]
+  for (const [first, greeting, opening] of spoken) {
+    const up = upstream((socket) => {
+      if (greeting !== null) socket.write(greeting)
+      socket.on("end", () => socket.end())
+    })
+    const { open, flow, requests } = await lab(t, up, () => ({ rules: [] }), more)
+    const client = open()
+    // Why: what is said before the verdict is read anyway.
+    await sleep(30)
+    if (first !== null) client.write(first)
+    else await new Promise((resolve) => client.once("data", resolve))
+    client.end()
+    await heard(client)
+    t.match(await flow(), { verdict: "allow", action: "splice", opening })
+    t.same(requests(), [])
+    if (first !== null) t.same(Buffer.concat(up.got), Buffer.from(first))
+  }
+})
+
 t.test("a gate forgets a connection that says nothing", async (t) => {
   const { open, gate, events } = await lab(t, echo(), (port) => ({
     rules: [rule(`GET http://allowed.test:${port}/**`)],
