@@ -201,6 +201,9 @@ ${countingSets("refused", true)}${countingSets("unclaimed", false)}${doorSets(sh
   chain output {
     type filter hook output priority 0; policy drop;
     oifname "lo" accept
+    # Redirected a moment ago: the interface shown here is still the one it was meant for.
+    ip daddr 127.0.0.1 meta l4proto { tcp, udp } th dport ${scope.resolverPort} accept
+    ip6 daddr ::1 meta l4proto { tcp, udp } th dport ${scope.resolverPort} accept
     meta l4proto tcp accept
     ${neighbours} accept
     ${chatter} drop

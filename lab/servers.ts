@@ -1,0 +1,150 @@
+/**
+ * The far end: every server of the lab's Internet, in one process inside its namespace. Writes down
+ * all that it receives.
+ */
+import { createServer as createHttp, type IncomingMessage, type ServerResponse } from "node:http"
+import { appendFileSync, writeFileSync } from "node:fs"
+import { createSocket } from "node:dgram"
+import { createServer as createTcp } from "node:net"
+import { createServer as createHttps } from "node:https"
+import { createSecureContext } from "node:tls"
+import { authority, type Authority } from "../certs/authority.ts"
+import { leaf, leafKey } from "../certs/leaf.ts"
+import { serveZone } from "./authority-server.ts"
+import type { Record_ } from "./evidence.ts"
+import { places, type Zone } from "./places.ts"
+import { registry } from "./registry.ts"
+import { sinkPort } from "./sink-port.ts"
+
+/** What internet.ts tells this process. */
+export interface FarEnd {
+  readonly zone: Zone
+  readonly evidence: string
+  /** Where the authority's certificate is to be written, PEM. */
+  readonly authorityFile: string
+  /** A directory served at git.example.com; null: none. */
+  readonly repositories: string | null
+}
+
+const bodyBytesMax = 1 << 20
+
+const order = JSON.parse(process.argv[2] ?? "{}") as FarEnd
+const write = (record: Record_): void => {
+  appendFileSync(order.evidence, `${JSON.stringify(record)}\n`)
+}
+
+function answer(request: IncomingMessage, response: ServerResponse, secure: boolean): void {
+  const chunks: Buffer[] = []
+  let kept = 0
+  request.on("data", (chunk: Buffer) => {
+    if (kept < bodyBytesMax) chunks.push(chunk)
+    kept += chunk.length
+  })
+  request.on("end", () => {
+    const { localAddress, localPort } = request.socket
+    const headers = request.rawHeaders.join(" ")
+    const body = Buffer.concat(chunks).toString("latin1")
+    const text = `${request.method} ${request.url} ${headers} ${body}`
+    write({ kind: "http", at: `${localAddress}:${localPort}`, text })
+    const size = /^\/bytes\/(\d+)$/.exec(request.url ?? "")?.[1]
+    if (size !== undefined) return sendBytes(response, Number(size))
+    if (registry(request, response, order.repositories)) return
+    response.end(`hello from ${request.headers.host ?? "nobody"}${secure ? " over tls" : ""}\n`)
+  })
+}
+
+function sendBytes(response: ServerResponse, size: number): void {
+  const block = Buffer.alloc(65_536, "x")
+  response.setHeader("content-length", size)
+  let left = size
+  const more = (): void => {
+    while (left > 0) {
+      const part = left < block.length ? block.subarray(0, left) : block
+      left -= part.length
+      if (!response.write(part) && left > 0) return void response.once("drain", more)
+    }
+    response.end()
+  }
+  more()
+}
+
+function serveHttps(signer: Authority): void {
+  const key = leafKey()
+  const contexts = new Map<string, ReturnType<typeof createSecureContext>>()
+  const contextFor = (name: string): ReturnType<typeof createSecureContext> => {
+    const known = contexts.get(name)
+    if (known !== undefined) return known
+    const made = leaf(signer, key, [name], Date.now())
+    const context = createSecureContext({ key: key.pem, cert: made.pem })
+    contexts.set(name, context)
+    return context
+  }
+  const fallback = leaf(signer, key, ["unnamed.test"], Date.now())
+  for (const port of [443, 8443]) {
+    const server = createHttps(
+      {
+        key: key.pem,
+        cert: fallback.pem,
+        SNICallback: (name, done) => {
+          write({ kind: "tls", at: `:${port}`, text: name })
+          done(null, contextFor(name))
+        },
+      },
+      (request, response) => answer(request, response, true),
+    )
+    server.on("tlsClientError", () => {})
+    server.listen(port, "::")
+  }
+}
+
+function serveHttp(): void {
+  for (const port of [80, 8080]) {
+    const server = createHttp((request, response) => answer(request, response, false))
+    server.on("clientError", (_error, socket) => socket.destroy())
+    server.listen(port, "::")
+  }
+}
+
+/** Servers that speak first. */
+const greetings: Readonly<Record<number, string>> = {
+  22: "SSH-2.0-OpenSSH_9.2\r\n",
+  25: "220 mail.test ESMTP\r\n",
+  3306: "J\0\0\0\n8.0.36\0",
+}
+
+function serveSink(): void {
+  const take = (port: number, greeting: string | null): void => {
+    const server = createTcp((socket) => {
+      socket.on("error", () => socket.destroy())
+      if (greeting !== null) socket.write(greeting)
+      socket.on("data", (bytes: Buffer) => {
+        write({ kind: "tcp", at: `${socket.localAddress}:${port}`, text: bytes.toString("latin1") })
+        if (greeting === null) socket.write("taken\n")
+      })
+    })
+    server.listen(port, "::")
+  }
+  take(sinkPort, null)
+  for (const [port, greeting] of Object.entries(greetings)) take(Number(port), greeting)
+  const socket = createSocket("udp6")
+  socket.on("message", (bytes, peer) => {
+    write({ kind: "datagram", at: `udp ${peer.address}`, text: bytes.toString("latin1") })
+    socket.send(`taken ${bytes.toString("latin1")}`, peer.port, peer.address)
+  })
+  socket.bind(sinkPort, "::")
+}
+
+process.on("uncaughtException", (error) => {
+  process.stderr.write(`lab: ${error.message}\n`)
+})
+const signer = authority("Sluice lab", Date.now())
+writeFileSync(order.authorityFile, signer.pem)
+serveZone(places.resolver, order.zone, write)
+serveZone(places.otherResolver, { "*": { a: [places.evil] } }, write)
+serveHttps(signer)
+serveHttp()
+serveSink()
+process.stdout.write("ready\n")
+// Why: the lab's own process holds our standard input; when it ends, so do we.
+process.stdin.resume()
+process.stdin.on("end", () => process.exit(0))
