@@ -73,7 +73,7 @@ function page(probes: readonly Probe[], canEnforce: boolean, colour: boolean): s
     `  ${paint(colours[state], state.padEnd(4))}  ${layer.padEnd(wide)}  ${shown(found)}`,
     ...(cure === null ? [] : [`${indent}${shown(cure)}`]),
   ])
-  const failed = probes.filter(({ state }) => state === "fail").length
+  const failed = probes.filter(({ state, cure }) => state === "fail" && cure !== null).length
   const verdict = canEnforce
     ? paint(colours.ok, "This machine can enforce.")
     : paint(

@@ -13,10 +13,17 @@ import { counted, noCounts } from "./count.ts"
 import type { Counts, Event, EventBody } from "./event.ts"
 import { lines, timeText, type Lines } from "./line.ts"
 import type { LogFile } from "./log-file.ts"
+import { replaceEnd } from "./last-line.ts"
 import { redactEvent } from "./redact.ts"
 
 /** How long the end of a run waits for the disk, in milliseconds. */
 const flushMsMax = 5000
+
+/**
+ * Longest log of a run, in bytes: days of a busy machine. A job that floods it must not fill the disk;
+ * findings and the end are recorded all the same.
+ */
+const logBytesMax = 2 * 1024 * 1024 * 1024
 
 /** A log longer than this, in bytes, is not read back at the end; its size and file still are checked. */
 const readBackBytesMax = 64 * 1024 * 1024
@@ -24,6 +31,8 @@ const readBackBytesMax = 64 * 1024 * 1024
 export interface LogOptions extends AppenderOptions {
   /** Told of each event as it is written, redacted; `seq` is 0 for one that is lost. */
   readonly onEvent?: (event: Event) => void
+  /** For tests: another limit than `logBytesMax`. */
+  readonly bytesMax?: number
 }
 
 /** What became of the log. */
@@ -44,6 +53,8 @@ export class Log {
   readonly #lines: Lines
   readonly #appender: Appender
   readonly #onEvent: ((event: Event) => void) | null
+  readonly #bytesMax: number
+  #bytes = 0
   #counts: Counts = noCounts
   #seq = 0
   #lost = 0
@@ -55,6 +66,7 @@ export class Log {
     this.#lines = lines(run)
     this.#appender = new Appender(file.fd, options)
     this.#onEvent = options.onEvent ?? null
+    this.#bytesMax = options.bytesMax ?? logBytesMax
   }
 
   /**
@@ -70,7 +82,11 @@ export class Log {
 
   #append(body: EventBody, timeMs: number, evenIfFull: boolean): number | null {
     const redacted = redactEvent(body)
-    const taken = this.#appender.push(this.#lines.line(redacted, this.#seq + 1, timeMs), evenIfFull)
+    const line = this.#lines.line(redacted, this.#seq + 1, timeMs)
+    const fits =
+      this.#bytes + line.length <= this.#bytesMax || body.kind === "finding" || evenIfFull
+    const taken = fits && this.#appender.push(line, evenIfFull)
+    if (taken) this.#bytes += line.length
     if (taken) this.#seq++
     else this.#lost++
     const seq = taken ? this.#seq : null
@@ -98,18 +114,31 @@ export class Log {
 
   /** Writes `run-ended`, waits for the disk (at most 5 seconds), and closes the file. */
   async end(status: number, timeMs: number): Promise<LogEnd> {
-    const ended = { kind: "run-ended", status, counts: this.#counts, lost: this.#lost } as const
-    this.#append(ended, timeMs, true)
+    this.#append(this.#ended(status, this.#lost), timeMs, true)
     const unwritten = await this.#appender.flush(flushMsMax)
+    if (unwritten > 0) this.#endAnyway(status, timeMs, unwritten)
     const altered = await this.#altered(unwritten === 0)
     await new Promise((done) => close(this.#file.fd, done))
-    return {
-      path: this.#file.path,
-      counts: this.#counts,
-      recorded: this.#seq - unwritten,
-      lost: this.#lost + unwritten,
-      altered,
-    }
+    const { path } = this.#file
+    return { path, counts: this.#counts, recorded: this.#seq, lost: this.#lost, altered }
+  }
+
+  #ended(status: number, lost: number): EventBody {
+    return { kind: "run-ended", status, counts: this.#counts, lost }
+  }
+
+  /** The disk takes no more: the last lines give their place to `run-ended`, and are lost. */
+  #endAnyway(status: number, timeMs: number, unwritten: number): void {
+    const complete = this.#seq - unwritten
+    // `run-ended` itself is among those that were not written.
+    const lost = this.#lost + unwritten - 1
+    const { fd, startBytes, isRegular } = this.#file
+    const line = (dropped: number): string =>
+      this.#lines.line(this.#ended(status, lost + dropped), complete - dropped + 1, timeMs)
+    const end = startBytes + this.#appender.writtenBytes
+    const dropped = isRegular ? replaceEnd(fd, startBytes, end, line) : null
+    this.#seq = dropped === null ? complete : complete - dropped + 1
+    this.#lost = dropped === null ? lost + 1 : lost + dropped
   }
 
   /**
@@ -123,9 +152,9 @@ export class Log {
       const now = fstatSync(this.#file.fd)
       const named = lstatSync(this.#file.path)
       if (named.ino !== now.ino || named.dev !== now.dev) return true
-      const wanted = this.#file.startBytes + this.#appender.writtenBytes
-      if (now.size < wanted) return true
-      if (!complete || now.size - this.#file.startBytes > readBackBytesMax) return false
+      if (!complete) return false
+      if (now.size < this.#file.startBytes + this.#appender.writtenBytes) return true
+      if (now.size - this.#file.startBytes > readBackBytesMax) return false
       return (await this.#digestOnDisk()) !== this.#appender.digest()
     } catch {
       return true

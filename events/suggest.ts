@@ -36,10 +36,16 @@ const byName: readonly Reason[] = [
 const byAddress: readonly Reason[] = [...byName, "missing-server-name", "private-address"]
 const byRequest: readonly Reason[] = ["not-allowed", "method-not-allowed", "path-not-allowed"]
 
-/** A rule in its short form, as it stands after `--allow` or in a list of `allow:`; null: none is right. */
+/**
+ * A rule in its short form, as it stands after `--allow` or in a list of `allow:`; or a whole line of
+ * policy, `resolve-private: [HOST]`; null: none is right.
+ */
 export function suggest(denied: Denied): string | null {
   if (denied.request !== null && denied.host !== null) return requestLine(denied)
   const { host, reason, transport } = denied
+  if (host !== null && reason === "private-address") {
+    return parseHostname(host) === host ? `resolve-private: [${host}]` : null
+  }
   if (host !== null && byName.includes(reason)) {
     if (parseHostname(host) !== host) return null
     return transport.startsWith("icmp")

@@ -19,6 +19,6 @@ export function warn(layer: string, found: string, cure: string | null): Probe {
   return { layer, state: "warn", found, cure }
 }
 
-export function fail(layer: string, found: string, cure: string): Probe {
+export function fail(layer: string, found: string, cure: string | null): Probe {
   return { layer, state: "fail", found, cure }
 }

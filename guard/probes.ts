@@ -5,6 +5,7 @@
  * numbers. Nothing here imports kernel/: a doctor must work where that room cannot even be loaded.
  */
 import { attempt, find, type Attempt } from "./attempt.ts"
+import { readFileSync } from "node:fs"
 import { fail, ok, warn, type Probe } from "./probe.ts"
 import { machineProbes } from "./machine-probes.ts"
 
@@ -46,10 +47,30 @@ export async function allProbes(logs: string): Promise<readonly Probe[]> {
 
 const isRoot = (): boolean => process.geteuid?.() === 0
 
+/** linux/capability.h */
+const capabilities = { CAP_NET_ADMIN: 12, CAP_SYS_ADMIN: 21 }
+
+/** Capabilities that a run cannot do without, and that this process has not. */
+function lacking(): readonly string[] {
+  const status = readFileSync("/proc/self/status", "utf8")
+  const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? "0"}`)
+  return Object.entries(capabilities).flatMap(([name, bit]) =>
+    ((effective >> BigInt(bit)) & 1n) === 1n ? [] : [name],
+  )
+}
+
 function root(): Probe {
-  return isRoot()
+  if (!isRoot()) {
+    return fail("root", `running as uid ${process.geteuid?.() ?? "unknown"}`, "start it with sudo")
+  }
+  const absent = lacking()
+  return absent.length === 0
     ? ok("root", "running as root")
-    : fail("root", `running as uid ${process.geteuid?.() ?? "unknown"}`, "start it with sudo")
+    : fail(
+        "root",
+        `root without ${absent.join(" and ")}`,
+        "in a container: start it with --privileged",
+      )
 }
 
 /** @param version as `process.versions.node` */
@@ -178,7 +199,7 @@ async function namespace({ layer, options }: Namespace): Promise<Probe> {
 }
 
 const inContainer =
-  "in a container, start it with --privileged; else see whether the kernel has namespaces"
+  "in a container: start it with --privileged; elsewhere: use a kernel that has these namespaces"
 
 async function veth(): Promise<Probe> {
   const tried = await inNewNetwork("ip", [
@@ -309,6 +330,7 @@ function told(
   if (tried.kind === "absent") return fail(layer, `${tried.program} is not installed`, cures.absent)
   // A user namespace may be forbidden, or hold back a module: that says nothing about root.
   if (!isRoot()) return warn(layer, "could not be tried without root", "run it again with sudo")
+  if (lacking().length > 0) return fail(layer, "not possible without full root, see above", null)
   return fail(layer, `refused: ${firstLine(tried.err) || "no reason given"}`, cures.failed)
 }
 

@@ -93,8 +93,12 @@ export function baseName(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1)
 }
 
-/** A rule as it must stand in a YAML list: in quotes where YAML would read something else. */
+/**
+ * A rule as it must stand in a YAML list: in quotes where YAML would read something else. A whole
+ * line of policy stays as it is.
+ */
 export function asListItem(rule: string): string {
+  if (rule.startsWith("resolve-private: ")) return rule
   return /^[\w./-][\w./:,-]*$/.test(rule) || /^[A-Z,]+ https?:\/\/[\w./:-]*$/.test(rule)
     ? `- ${rule}`
     : `- ${JSON.stringify(rule)}`

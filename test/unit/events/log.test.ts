@@ -4,8 +4,10 @@ import {
   appendFileSync,
   chmodSync,
   chownSync,
+  closeSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readFileSync,
   rmSync,
   statSync,
@@ -15,6 +17,7 @@ import {
 } from "node:fs"
 import { join } from "node:path"
 import { counted, noCounts } from "../../../events/count.ts"
+import { replaceEnd } from "../../../events/last-line.ts"
 import { lineBytesMax, lines } from "../../../events/line.ts"
 import { Log } from "../../../events/log.ts"
 import {
@@ -216,6 +219,54 @@ void t.test(
     t.equal(lost + recorded, 11)
   },
 )
+
+void t.test("on a full disk the last lines give their place to run-ended", (t) => {
+  const path = join(t.testdir(), "a.jsonl")
+  const line = (dropped: number): string => `END ${dropped}\n`
+  const table: readonly (readonly [string, number])[] = [
+    ["one\ntwo\nthr", 0],
+    ["one\ntwo\nthree", 0],
+    ["one\ntwo\nthreeee", 0],
+    ["one\ntwo\n", 0],
+    ["other\none\ntwo\n", 6],
+    ["one", 0],
+    ["", 0],
+  ]
+  for (const [text, from] of table) {
+    writeFileSync(path, text)
+    const fd = openSync(path, "a+")
+    const dropped = replaceEnd(fd, from, text.length, line)
+    closeSync(fd)
+    const now = readFileSync(path, "utf8")
+    if (dropped === null) t.equal(now, text)
+    else {
+      t.ok(now.length <= text.length && now.startsWith(text.slice(0, from)), now)
+      t.ok(now.endsWith(line(dropped)), now)
+      const kept = now.slice(0, now.length - line(dropped).length)
+      t.ok(text.startsWith(kept) && (kept === "" || kept.endsWith("\n")), now)
+      t.equal(text.split("\n").length - kept.split("\n").length, dropped)
+    }
+  }
+  const fd = openSync("/dev/null", "a+")
+  t.equal(replaceEnd(fd, 0, 10, line), null)
+  closeSync(fd)
+  t.end()
+})
+
+void t.test("a log has an end, even where a job floods it", async (t) => {
+  const path = join(t.testdir(), "a.jsonl")
+  const log = new Log(openLogFile(path, me), "r", { bytesMax: 10_000 })
+  for (let index = 0; index < 100; index++) log.record(name, now)
+  const finding = { kind: "finding", finding: "x", severity: "low", summary: "" } as const
+  t.not(log.record({ ...finding, because: [], process: null, step: null }, now), null)
+  const { lost, recorded } = await log.end(0, now)
+  t.equal(lost + recorded, 102)
+  t.ok(statSync(path).size < 12_000)
+  t.same(
+    seqs(path),
+    Array.from({ length: recorded }, (_, index) => index + 1),
+  )
+})
 
 void t.test("the log asks for a pause while much is waiting, and resumes", async (t) => {
   const path = join(t.testdir(), "a.jsonl")

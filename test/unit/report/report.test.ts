@@ -199,6 +199,8 @@ void t.test("suggest() gives the smallest line, and none where no line is right"
     [{ ...base, host: null, port: null, transport: "icmpv6" }, "icmp://2001:db8::1"],
     [{ ...base, host: null, port: null, transport: "47" }, null],
     [{ ...base, host: null, reason: "missing-server-name" }, "2001:db8::1"],
+    [{ ...base, reason: "private-address" }, "resolve-private: [a.test]"],
+    [{ ...base, host: null, port: 22, reason: "private-address" }, "[2001:db8::1]:22"],
     [{ ...base, host: "ghp_***.evil.test" }, null],
     [{ ...base, host: "A.test" }, null],
     [{ ...base, request, reason: "path-not-allowed" }, "POST https://a.test/x"],
@@ -213,6 +215,7 @@ void t.test("suggest() gives the smallest line, and none where no line is right"
   for (const [denied, wanted] of table) t.equal(suggest(denied), wanted)
   t.equal(asListItem("[2001:db8::1]:22"), '- "[2001:db8::1]:22"')
   t.equal(asListItem("POST https://a.test/x"), "- POST https://a.test/x")
+  t.equal(asListItem("resolve-private: [a.test]"), "resolve-private: [a.test]")
   t.equal(asListItem("icmp://a.test"), "- icmp://a.test")
   t.end()
 })
