@@ -3,8 +3,9 @@ import { readFileSync } from "node:fs"
 import { homedir } from "node:os"
 import { parseArgs } from "node:util"
 import { presetNames, readPresets } from "../guard/presets.ts"
+import { specialRangesText } from "../guard/special-ranges.ts"
 import { realSurroundings } from "../managers/surroundings.ts"
-import { specialRanges } from "../net/special.ts"
+import { parseSpecialRanges, specialRanges } from "../net/special.ts"
 import type { SpecialRanges } from "../net/special.ts"
 import { compile } from "../policies/compile.ts"
 import { anyone, explain } from "../policies/explain.ts"
@@ -27,8 +28,8 @@ export interface PolicyWorld {
   /** What presets stand for here; a name that is none is left out. */
   readonly presets: (names: readonly string[]) => ReadonlyMap<string, PresetLines>
   readonly presetNames: () => readonly string[]
-  /** Which addresses are not public; the built-in table where nothing else is said. */
-  readonly special?: SpecialRanges
+  /** Which addresses are not public; throws where that cannot be read. */
+  readonly special: () => SpecialRanges
 }
 
 /** Everything is as it should be; a verdict was found, whichever. */
@@ -66,6 +67,11 @@ function realWorld({ environment }: Io): PolicyWorld {
     read: (path) => readFileSync(path, "utf8"),
     presets: (names) => readPresets(names, surroundings),
     presetNames,
+    special: () => {
+      const text = specialRangesText(environment)
+      const table = text === null ? specialRanges : parseSpecialRanges(text)
+      return "problem" in table ? specialRanges : table
+    },
   }
 }
 
@@ -202,7 +208,14 @@ function explained(
   world: PolicyWorld,
   json: boolean,
 ): number {
-  const found = explain(compile(policy, world.special ?? specialRanges), text, asker)
+  let special: SpecialRanges
+  try {
+    special = world.special()
+  } catch (error) {
+    io.err(`${error instanceof Error ? error.message : String(error)}\n`)
+    return wrong
+  }
+  const found = explain(compile(policy, special), text, asker)
   if ("fault" in found) {
     io.err(`Cannot explain target ${JSON.stringify(text)}: ${found.fault}\n`)
     return wrong

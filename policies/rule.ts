@@ -43,7 +43,7 @@ export function problem(place: Place, what: string, text: string, fault: string)
 }
 
 /** What a terminal would act on, or not show, as its code. */
-function visible(text: string): string {
+export function visible(text: string): string {
   return text.replaceAll(
     /[\p{Cc}\p{Cf}\u2028\u2029]/gu,
     (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,

@@ -1,7 +1,7 @@
 /** YAML, node by node, with a complaint and its place for all that a policy may not have in it. */
 import { isAlias, isScalar, isSeq, parseDocument } from "yaml"
 import type { LineCounter, Node, Pair, ParsedNode, YAMLMap } from "yaml"
-import { problem } from "./rule.ts"
+import { problem, visible } from "./rule.ts"
 import type { Place, Problem } from "./rule.ts"
 import { nearestWord } from "./spelling.ts"
 
@@ -9,6 +9,9 @@ import { nearestWord } from "./spelling.ts"
 export const policyLengthMax = 4_194_304
 /** Deeper than any policy; the library's reader slows down, then overflows, far beyond it. */
 const depthMax = 100
+
+/** One break makes the rest of a text nonsense; more than so many of them tell nobody anything. */
+const breaksMax = 100
 
 const brokenYaml = "Cannot read YAML: "
 
@@ -19,7 +22,7 @@ export interface YamlReader {
   readonly problems: Problem[]
 }
 
-/** A text as YAML; null where it is nested beyond what the reader bears. */
+/** A text as YAML; null where it is longer or nested deeper than the reader bears. */
 export function parseYaml(
   text: string,
   lines: LineCounter,
@@ -73,7 +76,7 @@ export function readDocument(text: string, reader: YamlReader): ParsedNode | nul
       source,
       line: 1,
       column: 1,
-      message: `Cannot read policy "${source}": ${fault}`,
+      message: visible(`Cannot read policy "${source}": ${fault}`),
     })
     return null
   }
@@ -82,11 +85,15 @@ export function readDocument(text: string, reader: YamlReader): ParsedNode | nul
   }
   const document = parseYaml(text, reader.lines)
   if (document === null) return whole("is nested too deeply, must be a mapping of lists")
-  for (const { code, message, pos } of [...document.errors, ...document.warnings]) {
+  const complaints = [...document.errors, ...document.warnings]
+  for (const { code, message, pos } of complaints.slice(0, breaksMax)) {
     // Why: an alias is reported where it stands, with what was meant.
     if (code === "BAD_ALIAS" || message.startsWith("Unresolved alias")) continue
     const [first = message] = message.split("\n")
-    reader.problems.push({ ...at(reader, pos[0]), message: `${brokenYaml}${first}` })
+    reader.problems.push({
+      ...at(reader, pos[0]),
+      message: visible(`${brokenYaml}${first.slice(0, 200)}`),
+    })
   }
   return document.contents as ParsedNode | null
 }
@@ -208,14 +215,13 @@ export function choiceOf<T extends string>(
 
 /** Where the YAML breaks, what follows is noise; what stands before it is worth saying. */
 export function forgetEchoes({ problems }: YamlReader): void {
-  let first = Infinity
-  for (const { line, message } of problems) {
-    if (message.startsWith(brokenYaml)) first = Math.min(first, line)
-  }
-  let count = 0
-  for (const one of problems) {
-    // Why in place: a list this long does not fit into the arguments of a call.
-    if (one.message.startsWith(brokenYaml) || one.line < first) problems[count++] = one
-  }
-  problems.length = count
+  const breaks = problems.filter(isBreak)
+  const first = breaks.reduce((least, { line }) => Math.min(least, line), Infinity)
+  const kept = problems.filter((one) => isBreak(one) || one.line < first)
+  problems.splice(0, problems.length)
+  for (const one of kept) problems.push(one)
+}
+
+function isBreak({ message }: Problem): boolean {
+  return message.startsWith(brokenYaml)
 }

@@ -1,5 +1,6 @@
 import t from "tap"
 import { policyCommand, printScalar } from "../../../cli/policy.ts"
+import { specialRanges } from "../../../net/special.ts"
 import type { PresetLines } from "../../../policies/parse.ts"
 
 const files = new Map([
@@ -31,6 +32,7 @@ function run(...words: string[]): { status: number; out: string; err: string } {
     },
     presets: (names) => new Map(names.includes("npm") ? [["npm", npm]] : []),
     presetNames: () => ["npm", "pypi"],
+    special: () => specialRanges,
   })
   return { status, out, err }
 }
