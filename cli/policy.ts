@@ -110,7 +110,13 @@ export function policyCommand(
     presets,
     presetNames: world.presetNames(),
   })
-  if (command === "check") return check(read, io, options.json)
+  const notes = [...presets].flatMap(([name, { notes = [] }]) =>
+    notes.map((message) => ({ source: `preset ${name}`, line: 0, column: 0, message })),
+  )
+  if (command === "check") {
+    return check({ ...read, notes: [...read.notes, ...notes] }, io, options.json)
+  }
+  if (!options.json) for (const one of notes) io.err(`${printKind("note", one)}\n`)
   if (read.policy === null) {
     for (const one of read.problems) io.err(`${printKind("error", one)}\n`)
     return wrong

@@ -39,6 +39,8 @@ export interface PresetLines {
   }[]
   /** Names that may resolve to private addresses, as the machine's own configuration says. */
   readonly resolvePrivate?: readonly string[]
+  /** What a person should know: a configuration that could not be read, or used. */
+  readonly notes?: readonly string[]
 }
 
 export interface Surroundings {

@@ -16,6 +16,13 @@ const npm: PresetLines = {
 }
 
 function run(...words: string[]): { status: number; out: string; err: string } {
+  return runWith(npm, ...words)
+}
+
+function runWith(
+  preset: PresetLines,
+  ...words: string[]
+): { status: number; out: string; err: string } {
   let [out, err] = ["", ""]
   const io = {
     out: (text: string) => void (out += text),
@@ -30,7 +37,7 @@ function run(...words: string[]): { status: number; out: string; err: string } {
       if (text === undefined) throw new Error("no such file")
       return text
     },
-    presets: (names) => new Map(names.includes("npm") ? [["npm", npm]] : []),
+    presets: (names) => new Map(names.includes("npm") ? [["npm", preset]] : []),
     presetNames: () => ["npm", "pypi"],
     special: () => specialRanges,
   })
@@ -60,6 +67,20 @@ void t.test("policy check sums up a good policy and warns", async (t) => {
   const other = run("check", "endpoints.txt")
   t.equal(other.status, 0)
   t.match(other.err, /endpoints.txt:1:16: note: /)
+})
+
+void t.test("policy check and explain say what presets note", async (t) => {
+  const noted = { ...npm, notes: ["Cannot read /home/u/.npmrc: it is no plain file"] }
+  const { status, out, err } = run("check", "good.yml")
+  t.match({ status, out, err }, { status: 0, err: "" })
+  const told = runWith(noted, "check", "good.yml")
+  t.equal(told.status, 0)
+  t.match(told.err, /^preset npm: note: Cannot read .*\n$/)
+  t.match(JSON.parse(runWith(noted, "check", "good.yml", "--json").out), {
+    notes: [{ source: "preset npm", message: /no plain file/ }],
+  })
+  t.match(runWith(noted, "explain", "good.yml").err, /^preset npm: note: /)
+  t.equal(runWith(noted, "explain", "good.yml", "--json").err, "")
 })
 
 void t.test("policy explain names verdict, reason, rule and layer", async (t) => {
