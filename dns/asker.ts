@@ -72,8 +72,6 @@ export interface Resolved {
 const refusalWaitMs = 250
 /** Refusals do not change while we live; the bound is only so that memory is given back. */
 const refusalQuickMs = 60_000
-/** Addresses that one line of the log names. */
-const addressesShownMax = 256
 
 /** A question on its way through. */
 interface Asked {
@@ -187,7 +185,7 @@ export class Asker implements Answerer {
     const { address } = this.#lastSeen
     const key = lineKey("udp", address, port, asked)
     const line = this.#lines.find(key)
-    if (line !== null && line.body === body) {
+    if (line !== null && (line.body === body || sameAnswer(line.body, body))) {
       line.repeated++
       return line
     }
@@ -353,7 +351,7 @@ function lineBody(query: Query, { transport }: Client, judged: Judged, found: Fo
     type: typeName(query.type),
     transport,
     rcode: rcodeName(found.rcode),
-    addresses: found.addresses.slice(0, addressesShownMax),
+    addresses: found.addresses,
     ...shownJudged(judged),
   }
 }

@@ -34,6 +34,9 @@ const failureTtlMs = 1_000
 /** As Unbound and BIND: more aliases in a row are a mistake or an attack. */
 const aliasesMax = 16
 
+/** Records of one answer. The largest honest ones have some dozens; all that is beyond is left out. */
+const recordsMax = 256
+
 /** Which addresses a name may be given. */
 export interface Admission {
   readonly admits: (address: Address) => boolean
@@ -56,7 +59,7 @@ export function found(
   })
   const refused = chain.records.length > 0 && admitted.length === 0
   const withheld = refused && enforced
-  const kept = enforced ? admitted : chain.records
+  const kept = (enforced ? admitted : chain.records).slice(0, recordsMax)
   const addresses = kept.flatMap((record) => addressIn(record) ?? [])
   if (kept.length === 0) {
     const soa = withheld ? null : zoneOf(wire, chain.end, response.authority)

@@ -107,7 +107,8 @@ export function fromGate(message: Message): FromGate | null {
   }
 }
 
-const gateKinds = new Set(["name", "flow", "request", "finding"])
+/** `drop`: questions that the resolver had to leave unread, counted. */
+const gateKinds = new Set(["name", "flow", "request", "finding", "drop"])
 
 function isTimedBody(value: unknown): value is TimedBody {
   if (typeof value !== "object" || value === null) return false

@@ -89,6 +89,13 @@ void t.test("found() keeps a denial for the time that its SOA record says", asyn
   t.match(foundIn({ rcode: 3 }), { rcode: 3, section: { authority: 1 } })
 })
 
+void t.test("found() gives 256 records at most", async (t) => {
+  const answers = Array.from({ length: 1_500 }, (_, n) =>
+    a("allowed.test", `192.0.${n >> 8}.${n & 255}`),
+  )
+  t.equal(foundIn({ answers }).addresses.length, 256)
+})
+
 void t.test("found() caps the time to live at a day", async (t) => {
   const one = foundIn({ answers: [a("allowed.test", "192.0.2.1", 604_800)] })
   t.same(one.section.ttls, [86_400])
