@@ -2,7 +2,7 @@
  * What happened, one JSON object a line: the union of all events, and their shapes.
  *
  * An EventBody is what the rooms below make; the guard's log adds `v`, `run` and `seq` and nobody
- * else does, so that `seq` has no gap. Everything in a body is already redacted (redact.ts).
+ * else does, so that `seq` has no gap. The log redacts each body too (redact.ts).
  */
 import type { Endpoint } from "../net/endpoint.ts"
 import type { Process, Token, Transport } from "../flows/flow.ts"

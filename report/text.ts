@@ -81,7 +81,7 @@ function runLine(run: RunReport, paper: Paper): string {
       ? null
       : `${elided(run.policy.source, 40)} (${counted(run.policy.rules, "rule")})`,
     duration(run.durationMs),
-    run.status === null ? paper.paint("yellow", "no end") : `exit ${run.status}`,
+    run.status === null ? paper.paint("yellow", "no end recorded") : `exit ${run.status}`,
   ]
   return parts.filter((part) => part !== null).join("  ")
 }
@@ -158,7 +158,9 @@ function who(each: DeniedReport, columns: number): string {
   const step = each.step === null ? "" : ` in step ${each.step}`
   if (each.programs.length === 0) {
     if (each.user !== null) return `user ${each.user}${step}`
-    return each.connections + each.lookups > 0 ? `a program that nobody could name${step}` : ""
+    return each.connections + each.lookups > 0
+      ? `an unknown program: it had ended before it could be named${step}`
+      : ""
   }
   const command = commandOf(each.programs[0], columns)
   return `${chain(each.programs)}${command === "" ? "" : ` (${command})`}${step}`
