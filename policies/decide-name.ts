@@ -149,8 +149,10 @@ export function kernelEntries(policy: Compiled, name: Hostname): KernelEntry[] {
   const rules = namesFind(policy.names, name).map(({ rule }) => rule)
   const denies = rules.filter(({ effect }) => effect === "deny")
   const entries: KernelEntry[] = []
-  for (const { effect, target } of rules) {
-    if (effect === "deny") continue
+  for (const rule of rules) {
+    const { effect, target } = rule
+    // Why: the kernel sees neither programs nor steps, so a rule that asks for one opens nothing.
+    if (effect === "deny" || isConditional(rule)) continue
     if (target.kind === "icmp") {
       if (!denies.some((deny) => deny.target.kind === "icmp")) {
         entries.push({ transport: "icmp", ports: null })
@@ -162,6 +164,10 @@ export function kernelEntries(policy: Compiled, name: Hostname): KernelEntry[] {
     }
   }
   return entries
+}
+
+function isConditional({ by, step, token }: Rule): boolean {
+  return by !== null || step !== null || token !== null
 }
 
 function udpPorts(rules: readonly Rule[]): Ports[] {
@@ -179,7 +185,9 @@ export type KernelRule = KernelEntry & {
 /** The UDP and ICMP rules over addresses. Deny rules must stand before all that allows. */
 export function kernelRules(policy: Compiled): KernelRule[] {
   const found: KernelRule[] = []
-  for (const { effect, target } of policy.policy.rules) {
+  for (const rule of policy.policy.rules) {
+    const { effect, target } = rule
+    if (effect === "allow" && isConditional(rule)) continue
     if (target.kind === "address" && target.transport === "udp") {
       found.push({ effect, transport: "udp", prefix: target.prefix, ports: target.ports })
     } else if (target.kind === "icmp" && "address" in target.to) {

@@ -164,3 +164,16 @@ void t.test("subtract() leaves what is not taken", async (t) => {
   t.same(subtract(ports(1, 9), [ports(8, 20), ports(2, 8)]), [ports(1, 1)])
   t.same(subtract(ports(5, 9), [ports(1, 2), ports(10, 11)]), [ports(5, 9)])
 })
+
+void t.test(
+  "kernelEntries() and kernelRules() open nothing for a rule with a condition",
+  async (t) => {
+    const { policy } = compiled(`allow: ["a.test:53/udp", "10.0.0.0/8:53/udp", "icmp://a.test"]
+deny: ["10.0.0.1:53/udp"]`)
+    // Why: the parser refuses such rules; a policy that came as JSON must not be trusted more.
+    const rules = policy.rules.map((rule) => ({ ...rule, by: "dig" }))
+    const conditional = compile({ ...policy, rules })
+    t.same(kernelEntries(conditional, name("a.test")), [])
+    t.match(kernelRules(conditional), [{ effect: "deny", prefix: { address: "10.0.0.1" } }])
+  },
+)

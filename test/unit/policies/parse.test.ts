@@ -354,3 +354,14 @@ void t.test("extendPolicy() adds rules and changes the digest", async (t) => {
   if (Array.isArray(inside)) throw new Error("rule")
   t.match(extendPolicy(policy, [inside]).problems, [{ message: /opaque/ }])
 })
+
+void t.test("parsePolicy() refuses conditions that the kernel cannot see", async (t) => {
+  for (const to of ["a.test:53/udp", "10.0.0.1:53/udp", "icmp://a.test", "icmp://10.0.0.1"]) {
+    for (const condition of ["by: dig", "step: build", "token: job"]) {
+      for (const effect of ["allow", "deny"]) {
+        const problems = problemsOf(`${effect}: [{to: "${to}", ${condition}}]`)
+        t.ok(problems.length > 0, `${effect} ${to} ${condition}`)
+      }
+    }
+  }
+})
