@@ -54,7 +54,7 @@ export interface NameEvent extends Judged, Whose {
 export interface FlowEvent extends Judged, Whose {
   readonly kind: "flow"
   readonly flow: string
-  readonly transport: Transport
+  readonly transport: Transport | "icmp"
   readonly source: Endpoint
   readonly target: Endpoint
   readonly names: readonly string[]

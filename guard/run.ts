@@ -197,14 +197,13 @@ async function prepare(
     log.record(gateDied(role, words), Date.now())
   })
   undoing.add(gates.stop)
+  const drops = watchDrops(network, policy.mode, (body) => void log.record(body, Date.now()))
+  undoing.add(drops.end)
   const preparing = prepareJob(launchOrder(options, network, directory.path))
   const [job] = await Promise.all([preparing, gates.ready])
   undoing.add(job.kill)
   know(job.initPid)
   if (!network.stands()) throw new Error("Cannot enforce: the firewall's tables do not stand")
-  const drops = watchDrops(network, policy.mode, (body) => log.record(body, Date.now()))
-  undoing.add(drops)
-
   return async () => {
     const giveUp = (): void => void job.kill()
     const release = forwardSignals(job, options.atTerminal, giveUp)

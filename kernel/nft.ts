@@ -25,20 +25,33 @@ interface ListedElement {
   }
 }
 
-/** The elements of a set with counters, `nft -j list set`. */
-export function countedElements(table: string, set: string): CountedElement[] {
-  const text = runTool("nft", ["-j", "-n", "list", "set", "inet", table, set])
-  const listing = JSON.parse(text) as {
-    readonly nftables: readonly { readonly set?: { readonly elem?: readonly ListedElement[] } }[]
+interface ListedObject {
+  readonly set?: { readonly name: string; readonly elem?: readonly ListedElement[] }
+  readonly counter?: { readonly name: string; readonly packets: number }
+}
+
+/** What a table has counted: by set, and by named counter. */
+export interface Counted {
+  readonly sets: ReadonlyMap<string, readonly CountedElement[]>
+  /** Packets. */
+  readonly counters: ReadonlyMap<string, number>
+}
+
+/** The elements of all sets of a table that have counters, `nft -j list table`. */
+export function countedTable(table: string): Counted {
+  const text = runTool("nft", ["-j", "-n", "list", "table", "inet", table])
+  const listing = JSON.parse(text) as { readonly nftables: readonly ListedObject[] }
+  const sets = new Map<string, CountedElement[]>()
+  const counters = new Map<string, number>()
+  for (const { set, counter } of listing.nftables) {
+    if (counter !== undefined) counters.set(counter.name, counter.packets)
+    if (set === undefined) continue
+    const counted = (set.elem ?? []).flatMap(({ elem }) =>
+      elem?.counter === undefined ? [] : [{ key: keyOf(elem.val), ...elem.counter }],
+    )
+    sets.set(set.name, counted)
   }
-  const counted: CountedElement[] = []
-  for (const { set: found } of listing.nftables) {
-    for (const { elem } of found?.elem ?? []) {
-      if (elem?.counter === undefined) continue
-      counted.push({ key: keyOf(elem.val), ...elem.counter })
-    }
-  }
-  return counted
+  return { sets, counters }
 }
 
 function keyOf(value: unknown): (string | number)[] {
