@@ -1,0 +1,22 @@
+/** No firewall: the client runs on the machine itself, one veth pair from the origin. */
+import type { Contestant } from "../contestant.ts"
+
+export const unguarded: Contestant = {
+  name: "no firewall",
+  carries: ["tls", "names"],
+  missing: () => null,
+  async start(bed) {
+    const client = bed.shell("machine")
+    const startedAt = performance.now()
+    await client.run("true")
+    return {
+      name: "no firewall",
+      carries: ["tls", "names"],
+      client,
+      startedInS: (performance.now() - startedAt) / 1000,
+      choose: () => bed.redirect({}),
+      processes: () => [],
+      stop: () => client.stop(),
+    }
+  },
+}
