@@ -14,10 +14,7 @@ const launcher =
 
 /** Every name of its own line, as a project lists its hosts: no wildcard, whose budgets would count. */
 function policyText(manyNames: boolean): string {
-  const many = [
-    ...list(counts.cached, names.cached),
-    ...list(counts.forwarded, names.forwarded),
-  ]
+  const many = [...list(counts.cached, names.cached), ...list(counts.forwarded, names.forwarded)]
   const hosts = [names.page, ...(manyNames ? many : [])]
   return `mode: block\nallow:\n${hosts.map((host) => `  - ${host}`).join("\n")}\n`
 }
