@@ -15,7 +15,7 @@ import { version } from "../guard/version.ts"
 import type { Policy } from "../policies/policy.ts"
 import { printProblem } from "../policies/rule.ts"
 import type { Io } from "./io.ts"
-import { finishRun } from "./finish-run.ts"
+import { finishRun, openReport } from "./finish-run.ts"
 
 /** Sluice itself failed; the command was not started. */
 const notStarted = 125
@@ -98,11 +98,13 @@ export async function runCommand(argv: readonly string[], io: Io): Promise<numbe
       return 0
     }
     const order = runOrder(values, positionals, io, say)
+    const { uid, gid } = order.user
+    const report = values.report === undefined ? null : openReport(values.report, { uid, gid })
     const result = await run(order)
     return await finishRun(result, {
       quiet: values.quiet === true,
       failOnDeny: values["fail-on-deny"] === true,
-      report: values.report ?? null,
+      report,
       io,
     })
   } catch (error) {

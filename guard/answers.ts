@@ -2,8 +2,10 @@
 import type { Log } from "../events/log.ts"
 import { redactArguments } from "../events/redact.ts"
 import type { Policy } from "../policies/policy.ts"
-import { members, type Members } from "../processes/members.ts"
-import { ownerFinder } from "../processes/owner.ts"
+import type { Process } from "../flows/flow.ts"
+import { listingFreshMs, members, type Members } from "../processes/members.ts"
+import { ownerFinder, type Found } from "../processes/owner.ts"
+import type { FromGuard } from "./channel.ts"
 import { admit } from "./admission.ts"
 import type { Answer } from "./gates.ts"
 import type { RunNetwork } from "./network.ts"
@@ -12,6 +14,13 @@ export interface Answers {
   readonly answer: Answer
   /** Tells which process is the job's first; before that no socket has an owner. */
   readonly know: (initPid: number) => void
+}
+
+/** Asks a second time, once the job's processes may be listed anew. */
+async function again(find: () => Found): Promise<Process | null> {
+  await new Promise((resolve) => setTimeout(resolve, listingFreshMs + 1))
+  const found = find()
+  return found === "later" ? null : found
 }
 
 /** @param step the step of all processes of this run; null: unknown */
@@ -28,8 +37,15 @@ export function answers(
         return null
       case "owner": {
         const { id, transport, source, target } = message
-        const process = find?.(transport, source, target) ?? null
-        return { t: "owner", id, process, step: process === null ? null : step }
+        const answered = (process: Process | null): FromGuard => ({
+          t: "owner",
+          id,
+          process,
+          step: process === null ? null : step,
+        })
+        const found = find?.(transport, source, target) ?? null
+        if (found !== "later") return answered(found)
+        return again(() => find?.(transport, source, target) ?? null).then(answered)
       }
       case "admit":
         admit(network, message)

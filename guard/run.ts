@@ -52,6 +52,7 @@ export interface RunOptions {
 }
 
 export interface RunResult {
+  readonly id: string
   /** The command's own exit status. */
   readonly status: number
   readonly log: LogEnd
@@ -172,7 +173,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
   } finally {
     await undoing.all()
   }
-  return { status, log: await log.end(status, Date.now()) }
+  return { id, status, log: await log.end(status, Date.now()) }
 }
 
 /** Builds all that enforces; gives what starts the command. */

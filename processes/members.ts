@@ -4,13 +4,13 @@ import { readdirSync, readlinkSync } from "node:fs"
 export interface Members {
   /** The job's processes by the machine's numbers, newest first. */
   readonly list: () => readonly number[]
-  /** Reads the list anew, unless that was done within the last `freshMs`. */
+  /** Reads the list anew, unless that was done within the last `listingFreshMs`. */
   readonly refresh: (nowMs: number) => boolean
   readonly has: (pid: number) => boolean
 }
 
 /** A list younger than this is not read again: a flood of unknown sockets must not cost a scan each. */
-const freshMs = 20
+export const listingFreshMs = 20
 
 /**
  * @param initPid the job's first process, as the machine numbers it
@@ -24,7 +24,7 @@ export function members(initPid: number): Members {
     list: () => known,
     has: (pid) => set.has(pid) || (space !== null && spaceOf(pid) === space),
     refresh(nowMs) {
-      if (nowMs - readAtMs < freshMs) return false
+      if (nowMs - readAtMs < listingFreshMs) return false
       readAtMs = nowMs
       // Why so: what has a number below the first process's may have wrapped round; all are looked at.
       const pids = readdirSync("/proc").map(Number).filter(Number.isInteger)

@@ -28,10 +28,13 @@ const processesKept = 1024
 /** Descriptors of one process that are looked at; the usual limit of an unprivileged process. */
 const descriptorsMax = 65_536
 
+/** `later`: the socket has a holder, but the job's processes were listed too recently to list anew. */
+export type Found = Process | null | "later"
+
 /** Gives the function that answers for one job. */
 export function ownerFinder(
   source: OwnerSource,
-): (transport: Transport, from: Endpoint, to: Endpoint | null) => Process | null {
+): (transport: Transport, from: Endpoint, to: Endpoint | null) => Found {
   const shown = new LRUCache<number, Process>({ max: processesKept, ttl: processFreshMs })
   let recent: number[] = []
 
@@ -43,7 +46,7 @@ export function ownerFinder(
     return found
   }
 
-  const holder = (inode: number): number | null => {
+  const holder = (inode: number): number | "later" | null => {
     const link = `socket:[${inode}]`
     const tried = new Set<number>()
     const among = (pids: readonly number[]): number | null => {
@@ -55,7 +58,10 @@ export function ownerFinder(
       return null
     }
     let pid = among(recent) ?? among(source.members.list())
-    if (pid === null && source.members.refresh(source.now())) pid = among(source.members.list())
+    if (pid === null) {
+      if (!source.members.refresh(source.now())) return "later"
+      pid = among(source.members.list())
+    }
     if (pid !== null) recent = [pid, ...recent.filter((other) => other !== pid)].slice(0, 4)
     return pid
   }
@@ -64,7 +70,7 @@ export function ownerFinder(
     const socket = socketOf(source.diag, transport, from, to)
     if (socket === null || socket.inode === 0) return null
     const pid = holder(socket.inode)
-    return pid === null ? null : describe(pid)
+    return typeof pid === "number" ? describe(pid) : pid
   }
 }
 
