@@ -8,10 +8,8 @@
  */
 import type { Hostname } from "../net/hostname.ts"
 import { classIn, rcodes, types } from "./code.ts"
-import { hostnameOf, lowered, readName, shownName } from "./wire-name.ts"
+import { headerBytes, hostnameOf, lowered, readName, shownName } from "./wire-name.ts"
 
-/** RFC 1035 §4.1.1. */
-export const headerBytes = 12
 /** RFC 1035 §4.2.2: the length of a message over TCP is a number of two bytes. */
 export const messageBytesMax = 65_535
 /** RFC 1035 §4.2.1: what a client takes over UDP when it says nothing. */

@@ -3,8 +3,7 @@
  * ask, and their times to live, which are written anew each time.
  */
 import { classIn, types } from "./code.ts"
-import { headerBytes } from "./message.ts"
-import { lowered, rootName } from "./wire-name.ts"
+import { headerBytes, lowered, rootName } from "./wire-name.ts"
 import type { ResourceRecord } from "./message.ts"
 
 export interface Section {

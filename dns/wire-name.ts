@@ -8,6 +8,8 @@
 import { parseHostname } from "../net/hostname.ts"
 import type { Hostname } from "../net/hostname.ts"
 
+/** RFC 1035 §4.1.1. */
+export const headerBytes = 12
 /** RFC 1035 §2.3.4, in bytes, the root label included. */
 export const nameBytesMax = 255
 const labelBytesMax = 63
@@ -50,8 +52,9 @@ export function readName(message: Buffer, at: number): NameRead | null {
       const low = message[position + 1]
       if (length < 0xc0 || low === undefined) return null
       const target = ((length & 0x3f) << 8) | low
-      // Why: each jump goes before all that was read so far, so that no circle closes.
-      if (target >= earliest) return null
+      // Why: each jump goes before all that was read so far, so that no circle closes; and no name
+      // stands in the header, whose bytes are another's to choose.
+      if (target >= earliest || target < headerBytes) return null
       if (end === -1) end = position + 2
       earliest = target
       position = target

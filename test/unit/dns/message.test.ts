@@ -51,6 +51,8 @@ void t.test("readQuery() refuses what is not exactly one question", async (t) =>
     ["two additional records", question({ edns: 1232, counts: [1, 0, 0, 2] }), 1],
     ["a cut option", question({ edns: 1232, options: Buffer.from([0, 10, 0, 9, 1]) }), 1],
     ["a pointer as name", question({ name: Buffer.from([0xc0, 12]) }), 1],
+    // Found by fuzzing: the header read as a name.
+    ["a pointer into the header", Buffer.from("089b01000001000000000000c00000000001", "hex"), 1],
     ["a pointer into the name", question({ name: loop }), 1],
     ["a pointer ahead", question({ name: Buffer.from([0xc0, 20]) }), 1],
     ["a name of 300 bytes", question({ name: long }), 1],
@@ -161,6 +163,7 @@ void t.test("readResponse() follows pointers backwards only", async (t) => {
     Buffer.concat([base, Buffer.from([0xc0 | (to >>> 8), to & 255]), fixed])
   t.match(readResponse(pointing(12))?.answers[0], { ttl: 9 })
   t.equal(readResponse(pointing(at)), null, "to itself")
+  t.equal(readResponse(pointing(0)), null, "into the header")
   t.equal(readResponse(pointing(at + 1)), null, "ahead")
   t.equal(readResponse(pointing(0x3fff)), null, "beyond the end")
 })
