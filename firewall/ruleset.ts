@@ -192,7 +192,10 @@ table inet ${tableName} {
   counter overflow { }
 ${countingSets("refused", true)}${countingSets("unclaimed", false)}${doorSets(share.doors)}  chain untracked {
     type filter hook output priority -300; policy accept;
-    meta l4proto tcp tcp dport != 53 tcp sport != ${scope.resolverPort} notrack
+    # Each port on a line of its own: nft 1.0.6 makes one comparison of two, and a wrong one.
+    tcp dport 53 accept
+    tcp sport ${scope.resolverPort} accept
+    meta l4proto tcp notrack
   }
   chain names {
     type nat hook output priority -100; policy accept;
