@@ -4,15 +4,12 @@
  */
 import type { Opening } from "../flows/flow.ts"
 import type { Reason } from "../flows/reason.ts"
-import { HeadReader } from "./head.ts"
+import { headBytesMax, HeadReader } from "./head.ts"
 import type { Head } from "./head.ts"
 import { HelloReader } from "./hello.ts"
 
 /** Most bytes read before a verdict: a hello of 64 KiB in small records has room. */
 export const openingBytesMax = 131_072
-
-/** Longest first line looked at for `HTTP/`, in bytes; a longer one is of no known protocol. */
-const firstLineBytesMax = 8_192
 
 /** First allocation: a hello with one post-quantum key share fits. */
 const firstBytes = 2_048
@@ -23,7 +20,8 @@ const methods = new Set(
     " ",
   ),
 )
-const methodLengthMax = 9
+/** No method is longer. */
+const wordLengthMax = 10
 
 export interface Classified {
   readonly opening: Opening
@@ -40,8 +38,9 @@ export class OpeningReader {
   #protocol: Protocol | null = null
   #hello: HelloReader | null = null
   #head: HeadReader | null = null
-  /** How far the first line has been looked at. */
+  /** How far the first line has been looked at, and whether its first word has ended. */
   #lineEnd = 0
+  #spaced = false
 
   /** All bytes so far; valid until the next push. */
   get bytes(): Buffer {
@@ -57,18 +56,21 @@ export class OpeningReader {
   push(chunk: Uint8Array): Classified | null {
     this.#append(chunk)
     const found = this.#read()
-    if (found === null && this.#length >= openingBytesMax) return this.unfinished()
+    if (found === null && this.#length >= openingBytesMax) return this.late()
     return found
   }
 
-  /** What to make of an opening that goes no further: time or room ran out, or the client ended. */
-  unfinished(reason: Reason = "limit-exceeded"): Classified {
-    const of = this.#protocol
-    const opening: Opening =
-      of === "tls" || of === "http"
-        ? { kind: "broken", of, reason }
-        : { kind: "opaque", serverFirst: false }
-    return { opening, head: null }
+  /** What to make of an opening that the client has ended. */
+  ended(): Classified {
+    return unfinished(this.#protocol ?? "opaque", "malformed")
+  }
+
+  /**
+   * What to make of an opening for which time or room ran out. Words that may yet become a request
+   * line are one that was never finished: else waiting would be a way around the reading of it.
+   */
+  late(): Classified {
+    return unfinished(this.#protocol ?? "http", "limit-exceeded")
   }
 
   #append(chunk: Uint8Array): void {
@@ -111,33 +113,53 @@ export class OpeningReader {
   }
 
   #guess(bytes: Buffer): Protocol | null {
-    if (bytes.length === 0) return null
-    if (bytes[0] === 22) {
-      if (bytes.length < 2) return null
-      return bytes[1] === 3 ? "tls" : "opaque"
+    const [first, second] = bytes
+    if (first === undefined) return null
+    if (first === 22) {
+      if (second === undefined) return null
+      return second === 3 ? "tls" : "opaque"
     }
-    return guessText(bytes) ?? this.#guessLine(bytes)
+    // Why: servers skip empty lines and spaces before a request; nothing else begins with them.
+    return isWhite(first) || first === 10 || first === 13 ? "http" : this.#guessLine(bytes)
   }
 
-  /** A line whose last word is HTTP/ and a version; anything that is no text is opaque. */
+  /**
+   * Whatever a lenient server could take for a request line is HTTP, and then read strictly: a word
+   * and white space, and `HTTP/` somewhere in the line. Else it could carry a Host that nobody read.
+   */
   #guessLine(bytes: Buffer): Protocol | null {
     for (; this.#lineEnd < bytes.length; this.#lineEnd++) {
       const code = bytes[this.#lineEnd] ?? 0
       if (code === 10) {
         const line = bytes.toString("latin1", 0, this.#lineEnd)
-        return /[ \t]HTTP\/\d(?:\.\d)?[ \t]*\r?$/i.test(line) ? "http" : "opaque"
+        if (/\sHTTP\/\d/i.test(line)) return "http"
+        return line.startsWith("SSH-") ? "ssh" : "opaque"
       }
-      if ((code < 32 && code !== 9 && code !== 13) || code > 126) return "opaque"
-      if (this.#lineEnd >= firstLineBytesMax) return "opaque"
+      if (code === 0) return "opaque"
+      if (this.#lineEnd >= headBytesMax) return "http"
+      if (this.#spaced || code === 13) continue
+      this.#spaced = isWhite(code)
+      if (this.#spaced) {
+        const word = bytes.toString("latin1", 0, Math.min(this.#lineEnd, wordLengthMax))
+        if (methods.has(word.toUpperCase())) return "http"
+      } else if (!isTokenCharacter(code)) return "opaque"
     }
     return null
   }
 }
 
-/** `SSH-`, or the name of a method in any case and white space after it. */
-function guessText(bytes: Buffer): Protocol | null {
-  if (bytes.length >= 4 && bytes.toString("latin1", 0, 4) === "SSH-") return "ssh"
-  const start = bytes.toString("latin1", 0, methodLengthMax + 1)
-  const space = start.search(/[ \t]/)
-  return space > 0 && methods.has(start.slice(0, space).toUpperCase()) ? "http" : null
+function unfinished(protocol: Protocol, reason: Reason): Classified {
+  if (protocol !== "tls" && protocol !== "http") {
+    return { opening: { kind: "opaque", serverFirst: false }, head: null }
+  }
+  return { opening: { kind: "broken", of: protocol, reason }, head: null }
+}
+
+function isWhite(code: number | undefined): boolean {
+  return code === 32 || code === 9
+}
+
+/** RFC 9110 §5.6.2. */
+function isTokenCharacter(code: number): boolean {
+  return code > 32 && code < 127 && !'"(),/:;<=>?@[\\]{}'.includes(String.fromCharCode(code))
 }

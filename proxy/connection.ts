@@ -283,7 +283,7 @@ function ended(judge: Judge, connection: Connection): Stepped {
   if (phase === "grace") return final === null ? [connection, []] : decided(connection, final)
   if (classified !== null) return [connection, []]
   if (reader.bytes.length > 0) {
-    const whole = reader.unfinished("malformed")
+    const whole = reader.ended()
     return withOpening(judge, { ...connection, classified: whole }, whole)
   }
   // Why: one who ends without a word may still listen to a server that speaks first.
@@ -302,7 +302,7 @@ function closed(connection: Connection): Stepped {
   // Why: a connection that was opened and closed without a byte (the slower one of two families)
   // said nothing and reached nobody; half an opening was meant for somebody.
   if (reader.bytes.length === 0) return [over, [...outputs, { do: "forget" }]]
-  const unsaid = connection.classified ?? reader.unfinished("malformed")
+  const unsaid = connection.classified ?? reader.ended()
   return [
     { ...over, classified: unsaid, final: gaveUp },
     [...outputs, { do: "refuse", by: "reset" }],
@@ -335,7 +335,7 @@ function timed(judge: Judge, connection: Connection, timer: Timer): Stepped {
       }
       if (reader.bytes.length === 0)
         return phase === "opening" ? late(connection) : [connection, []]
-      const classified = reader.unfinished()
+      const classified = reader.late()
       return judged(judge, { ...connection, classified }, classified)
     }
   }

@@ -37,6 +37,39 @@ const table: readonly (readonly [string, Buffer, object | null])[] = [
     Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
     { kind: "broken", of: "http", reason: "unsupported-protocol" },
   ],
+  [
+    "an empty line before it",
+    Buffer.from("\r\nGET / HTTP/1.1\r\n"),
+    { kind: "broken", of: "http" },
+  ],
+  ["a bare LF before it", Buffer.from("\nGET / HTTP/1.1\r\n"), { kind: "broken", of: "http" }],
+  ["a space before it", Buffer.from(" GET / HTTP/1.1\r\n"), { kind: "broken", of: "http" }],
+  [
+    "a method that looks like SSH",
+    Buffer.from("SSH-2.0-X / HTTP/1.1\r\nHost: evil.test\r\n\r\n"),
+    { kind: "broken", of: "http" },
+  ],
+  [
+    "a target beyond ASCII",
+    Buffer.from("PURGE /\u00fc HTTP/1.1\r\nHost: evil.test\r\n\r\n"),
+    { kind: "broken", of: "http" },
+  ],
+  [
+    "a target that is endless",
+    Buffer.from(`PURGE /${"a".repeat(70_000)} HTTP/1.1\r\nHost: evil.test\r\n\r\n`),
+    { kind: "broken", of: "http" },
+  ],
+  [
+    "a control character in the line",
+    Buffer.from("PURGE /\u000b HTTP/1.1\r\nHost: evil.test\r\n\r\n"),
+    { kind: "broken", of: "http" },
+  ],
+  [
+    "words after the version",
+    Buffer.from("PURGE / HTTP/1.1 x\r\nHost: evil.test\r\n\r\n"),
+    { kind: "broken", of: "http" },
+  ],
+  ["SSH with a comment", Buffer.from("SSH-2.0-OpenSSH_9.2 Debian\r\n"), { kind: "ssh" }],
   ["Redis", Buffer.from("*1\r\n$4\r\nPING\r\n"), opaque],
   ["SMTP", Buffer.from("EHLO allowed.test\r\n"), opaque],
   ["git", Buffer.from("0032git-upload-pack /project.git\0host=a.test\0"), opaque],
@@ -45,8 +78,9 @@ const table: readonly (readonly [string, Buffer, object | null])[] = [
   ["byte 22 alone", Buffer.from([22, 9]), opaque],
   ["nothing", Buffer.alloc(0), null],
   ["half a word", Buffer.from("GE"), null],
-  ["half SSH", Buffer.from("SSH"), null],
-  ["a long line", Buffer.alloc(10_000, 97), opaque],
+  ["half SSH", Buffer.from("SSH-2.0"), null],
+  ["a long line", Buffer.alloc(10_000, 97), null],
+  ["a longer line", Buffer.alloc(70_000, 97), { kind: "broken", of: "http" }],
 ]
 
 t.test("OpeningReader knows protocols by their first bytes, whole and byte by byte", async (t) => {
@@ -73,12 +107,20 @@ t.test("OpeningReader ends at the most bytes, however they come", async (t) => {
 })
 
 t.test("OpeningReader says what an opening is that goes no further", async (t) => {
-  const after = (bytes: string | Buffer): object => {
+  const table: readonly (readonly [string | Buffer, object, object])[] = [
+    ["GET / HT", broken("http", "malformed"), broken("http", "limit-exceeded")],
+    [Buffer.from([22, 3, 1]), broken("tls", "malformed"), broken("tls", "limit-exceeded")],
+    ["PUR", opaque, broken("http", "limit-exceeded")],
+    ["PURGE / ", opaque, broken("http", "limit-exceeded")],
+  ]
+  for (const [bytes, ended, late] of table) {
     const reader = new OpeningReader()
     reader.push(Buffer.from(bytes))
-    return reader.unfinished("malformed").opening
+    t.same(reader.ended().opening, ended)
+    t.same(reader.late().opening, late)
   }
-  t.same(after("GET / HT"), { kind: "broken", of: "http", reason: "malformed" })
-  t.same(after(Buffer.from([22, 3, 1])), { kind: "broken", of: "tls", reason: "malformed" })
-  t.same(after("hel"), opaque)
 })
+
+function broken(of: string, reason: string): object {
+  return { kind: "broken", of, reason }
+}

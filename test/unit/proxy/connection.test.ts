@@ -299,6 +299,15 @@ t.test("step() ends an opening that takes too long", async (t) => {
   t.same(play(hostRule, 443, [timer("opening")]).said, ["refuse reset"], "names never came")
 })
 
+t.test("step() does not take a request line that is late for something else", async (t) => {
+  const judging = judge({ rules: [rule("allowed.test:8080")] })
+  for (const opening of ["PUR", "PURGE / ", "PURGE / HTTP/1.1\r\nHost: al"]) {
+    const late = play(judging, 8080, [names("allowed.test"), bytes(opening), timer("opening")])
+    t.match(late.said.at(-1), /^refuse/)
+    t.equal(late.connection.final?.reason, "limit-exceeded")
+  }
+})
+
 t.test("step() forgets who came and went without a byte", async (t) => {
   t.same(play(hostRule, 443, [names("allowed.test"), closed]).said, ["forget"])
   t.same(play(hostRule, 443, [closed]).said, ["forget"])
