@@ -61,6 +61,10 @@ export function serveNames(
 const nothing: Resolution = { addresses: [], reason: "upstream-failed" }
 /** A resolver that was ended and started anew is back within this time. */
 const retryMs = 100
+/** How long a question waits for a resolver that is away: at the start, or started anew. */
+const awayMs = 1_000
+/** Most questions that wait so. */
+const unsentMax = 4_096
 /** Longer than the resolver's own patience with its upstreams. */
 const answerTimeoutMs = 12_000
 
@@ -68,14 +72,19 @@ const answerTimeoutMs = 12_000
 export function askNames(path: string): Names {
   let lastId = 0
   const asked = new Map<number, (message: Message | null) => void>()
+  /** Questions that nobody was there for yet. */
+  const unsent = new Map<number, object>()
   let line: ReturnType<typeof lines> | null = null
 
   const connect = (): void => {
     const socket = createConnection(path)
     const lost = (): void => {
       line = null
-      for (const give of asked.values()) give(null)
-      asked.clear()
+      for (const [id, give] of asked) {
+        if (unsent.has(id)) continue
+        asked.delete(id)
+        give(null)
+      }
       setTimeout(connect, retryMs)
     }
     const answered = (message: Message): void => {
@@ -85,47 +94,59 @@ export function askNames(path: string): Names {
       asked.delete(id)
     }
     const opened = lines(socket, answered, lost)
-    socket.once("connect", () => (line = opened))
+    socket.once("connect", () => {
+      line = opened
+      for (const question of unsent.values()) opened.send(question)
+      unsent.clear()
+    })
   }
   connect()
 
   const ask = (question: object): Promise<Message | null> =>
     new Promise((resolve) => {
       const id = ++lastId
-      const timer = setTimeout(() => {
-        asked.delete(id)
-        resolve(null)
-      }, answerTimeoutMs)
-      asked.set(id, (message) => {
+      const give = (message: Message | null): void => {
         clearTimeout(timer)
-        resolve(message)
-      })
-      if (line === null) {
-        asked.get(id)?.(null)
         asked.delete(id)
-      } else line.send({ id, ...question })
+        unsent.delete(id)
+        resolve(message)
+      }
+      const timer = setTimeout(() => {
+        give(null)
+      }, answerTimeoutMs)
+      asked.set(id, give)
+      if (line !== null) line.send({ id, ...question })
+      else if (unsent.size >= unsentMax) give(null)
+      else {
+        unsent.set(id, { id, ...question })
+        setTimeout(() => {
+          if (unsent.has(id)) give(null)
+        }, awayMs)
+      }
     })
 
   return {
-    async resolve(host) {
-      const message = await ask({ host })
-      if (message === null || !Array.isArray(message["addresses"])) return nothing
-      const texts: unknown[] = message["addresses"]
-      const addresses = texts.flatMap((text) => {
-        const address = typeof text === "string" ? addressOfSocket(text) : null
-        return address === null ? [] : [address]
-      })
-      const reason = reasons.find((each) => each === message["reason"]) ?? null
-      return { addresses, reason }
-    },
-    async names(address) {
-      const message = await ask({ address })
-      const texts: unknown = message?.["names"]
-      if (!Array.isArray(texts)) return []
-      return texts.flatMap((text) => {
-        const name = typeof text === "string" ? parseHostname(text) : null
-        return name === null ? [] : [name]
-      })
-    },
+    resolve: async (host) => resolutionIn(await ask({ host })),
+    names: async (address) => namesIn(await ask({ address })),
   }
+}
+
+function resolutionIn(message: Message | null): Resolution {
+  if (message === null || !Array.isArray(message["addresses"])) return nothing
+  const texts: unknown[] = message["addresses"]
+  const addresses = texts.flatMap((text) => {
+    const address = typeof text === "string" ? addressOfSocket(text) : null
+    return address === null ? [] : [address]
+  })
+  const reason = reasons.find((each) => each === message["reason"]) ?? null
+  return { addresses, reason }
+}
+
+function namesIn(message: Message | null): readonly Hostname[] {
+  const texts: unknown = message?.["names"]
+  if (!Array.isArray(texts)) return []
+  return texts.flatMap((text) => {
+    const name = typeof text === "string" ? parseHostname(text) : null
+    return name === null ? [] : [name]
+  })
 }
