@@ -185,14 +185,18 @@ function broken(
   return { decision: "deny", reason, rule: null, permit, detail }
 }
 
-/** An HTTP opening whose Host names another port or address than the connection's is broken. */
+/**
+ * What an HTTP opening comes to for this connection: a Host that names another port or address is
+ * broken, and one that names the address itself leaves the matter to rules over addresses.
+ */
 function consistent(flow: Flow, { opening, head }: Classified): NonNullable<Flow["opening"]> {
   if (opening.kind !== "http" || head === null) return opening
   const otherPort = head.port !== null && head.port !== flow.target.port
   const otherAddress = head.address !== null && unmap(head.address) !== flow.target.address
-  return otherPort || otherAddress
-    ? { kind: "broken", of: "http", reason: "host-mismatch" }
-    : opening
+  if (otherPort || otherAddress) return { kind: "broken", of: "http", reason: "host-mismatch" }
+  return head.address === null
+    ? opening
+    : { kind: "broken", of: "http", reason: "address-not-allowed" }
 }
 
 const stopTimers: readonly Output[] = (["opening", "silence", "grace", "greeting"] as const).map(

@@ -58,33 +58,40 @@ export interface Dialling {
 
 const spent = new WeakSet<Permit>()
 
-/** Dials what a permit permits, once. `done` is called once, unless cancelled before. */
-export function dial(permit: Permit, ways: Ways, done: (dialled: Dialled) => void): Dialling {
+/**
+ * Dials what a permit permits, once. `done` is called once, unless cancelled before.
+ *
+ * @param names Names that our resolver gave for the permit's target, and that still hold.
+ */
+export function dial(
+  permit: Permit,
+  names: readonly Hostname[],
+  ways: Ways,
+  done: (dialled: Dialled) => void,
+): Dialling {
   if (spent.has(permit)) throw new Error("Cannot dial: the permit is spent, must be new")
   spent.add(permit)
-  let attempts: Attempts | null = null
-  let cancelled = false
-  const answer = (dialled: Dialled): void => {
-    if (!cancelled) done(dialled)
+  const { host, target } = permit
+  const known = host === null || names.includes(host) ? choose(permit, null, ways) : null
+  const attempts = new Attempts(target.port, done)
+  const resolved = async (): Promise<Chosen | Failed> => {
+    if (host === null) return { addresses: [], despite: null }
+    try {
+      return choose(permit, await ways.resolve(host), ways)
+    } catch {
+      return { failed: "infrastructure", detail: "The resolver did not answer." }
+    }
   }
-  const proceed = (resolved: Resolved | null): void => {
-    if (cancelled) return
-    const chosen = choose(permit, resolved, ways)
-    if ("failed" in chosen) answer(chosen)
-    else attempts = new Attempts(chosen, permit.target.port, answer)
-  }
-  if (permit.host === null) queueMicrotask(() => proceed(null))
+  // Why: an address that our resolver gave for this very name need not be asked for again, until
+  // it turns out that nobody is there.
+  if (known !== null && (host === null || !("failed" in known))) attempts.start(known, resolved)
   else {
-    ways.resolve(permit.host).then(proceed, () => {
-      answer({ failed: "infrastructure", detail: "The resolver did not answer." })
-    })
+    resolved().then(
+      (chosen) => attempts.start(chosen, null),
+      () => attempts.cancel(),
+    )
   }
-  return {
-    cancel: () => {
-      cancelled = true
-      attempts?.cancel()
-    },
-  }
+  return { cancel: () => attempts.cancel() }
 }
 
 interface Chosen {
@@ -92,18 +99,20 @@ interface Chosen {
   readonly despite: Reason | null
 }
 
-/** The addresses to dial, in order; or why there is none. `resolved` is null without a host. */
-export function choose(
-  permit: Permit,
-  resolved: Resolved | null,
-  ways: Ways,
-): Chosen | Extract<Dialled, { failed: Reason }> {
+type Failed = Extract<Dialled, { failed: Reason }>
+
+/**
+ * The addresses to dial, in order; or why there is none.
+ *
+ * @param resolved null: the target itself is meant.
+ */
+export function choose(permit: Permit, resolved: Resolved | null, ways: Ways): Chosen | Failed {
   const { host, target } = permit
   let despite: Reason | null = null
   let wanted = resolved === null ? [target.address] : ordered(resolved.addresses, target.address)
   if (wanted.length === 0) {
     const reason = resolved?.reason ?? "name-address-mismatch"
-    const mismatch = reason !== "upstream-failed" && reason !== "infrastructure"
+    const mismatch = reason === "name-address-mismatch" || reason === "private-address"
     if (ways.mode === "block" || !mismatch) {
       return { failed: reason, detail: `No address to dial for ${host ?? target.address}.` }
     }
@@ -139,25 +148,38 @@ function ordered(addresses: readonly Address[], target: Address): Address[] {
 
 /** Connection attempts to several addresses, a quarter of a second apart, until one is there. */
 class Attempts {
-  readonly #waiting: Address[]
+  #waiting: Address[] = []
   readonly #port: number
-  readonly #despite: Reason | null
   readonly #done: (dialled: Dialled) => void
   readonly #open = new Set<Socket>()
+  readonly #tried = new Set<Address>()
   readonly #failures: string[] = []
+  #despite: Reason | null = null
+  /** Where further addresses come from; null: nowhere, or they have come. */
+  #more: (() => Promise<Chosen | Failed>) | null = null
+  #asking = false
   #stagger: NodeJS.Timeout | null = null
   readonly #deadline: NodeJS.Timeout
   #over = false
 
-  constructor(chosen: Chosen, port: number, done: (dialled: Dialled) => void) {
-    this.#waiting = [...chosen.addresses]
+  constructor(port: number, done: (dialled: Dialled) => void) {
     this.#port = port
-    this.#despite = chosen.despite
     this.#done = done
     this.#deadline = setTimeout(() => {
-      this.#failures.push(`no answer within ${connectTimeoutMs / 1000} s`)
-      this.#fail()
+      this.#fail("upstream-failed", `no answer within ${connectTimeoutMs / 1000} s`)
     }, connectTimeoutMs)
+  }
+
+  start(chosen: Chosen | Failed, more: (() => Promise<Chosen | Failed>) | null): void {
+    this.#more = more
+    if (this.#over) return
+    if ("failed" in chosen) {
+      // Why: nobody is told before dial() has returned.
+      queueMicrotask(() => this.#give(chosen))
+      return
+    }
+    this.#despite = chosen.despite
+    this.#waiting = [...chosen.addresses]
     this.#next()
   }
 
@@ -166,11 +188,36 @@ class Attempts {
   }
 
   #next(): void {
+    if (this.#stagger !== null) clearTimeout(this.#stagger)
     const address = this.#waiting.shift()
     if (address === undefined) {
-      if (this.#open.size === 0) this.#fail()
+      if (this.#more !== null) this.#ask(this.#more)
+      else if (this.#open.size === 0 && !this.#asking) this.#fail("upstream-failed", null)
       return
     }
+    this.#tried.add(address)
+    this.#attempt(address)
+    if (this.#waiting.length > 0 || this.#more !== null) {
+      this.#stagger = setTimeout(() => this.#next(), staggerMs)
+    }
+  }
+
+  /** The target does not answer, or not soon: what other addresses are there? */
+  #ask(more: () => Promise<Chosen | Failed>): void {
+    this.#more = null
+    this.#asking = true
+    const proceed = (chosen: Chosen | Failed): void => {
+      this.#asking = false
+      if (this.#over) return
+      if (!("failed" in chosen)) {
+        this.#waiting = chosen.addresses.filter((address) => !this.#tried.has(address))
+      }
+      this.#next()
+    }
+    more().then(proceed, () => proceed({ addresses: [], despite: null }))
+  }
+
+  #attempt(address: Address): void {
     const inlet = new Inlet()
     const socket = connect({
       host: address,
@@ -187,30 +234,34 @@ class Attempts {
     this.#open.add(socket)
     const endpoint: Endpoint = { address, port: this.#port }
     socket.once("connect", () => this.#connected(socket, inlet, endpoint))
-    socket.once("error", (error: NodeJS.ErrnoException) => this.#failed(socket, error, endpoint))
-    if (this.#waiting.length > 0) {
-      if (this.#stagger !== null) clearTimeout(this.#stagger)
-      this.#stagger = setTimeout(() => this.#next(), staggerMs)
-    }
+    // Why: stays, so that an error between being dialled and being carried harms nobody.
+    socket.on("error", (error: NodeJS.ErrnoException) => this.#failed(socket, error, endpoint))
   }
 
   #connected(socket: Socket, inlet: Inlet, endpoint: Endpoint): void {
     if (this.#over) return
+    const despite = this.#despite
     this.#end(socket)
-    this.#done({ socket, inlet, endpoint, despite: this.#despite })
+    this.#done({ socket, inlet, endpoint, despite })
   }
 
   #failed(socket: Socket, error: NodeJS.ErrnoException, endpoint: Endpoint): void {
+    if (this.#over) return
     this.#open.delete(socket)
     socket.destroy()
-    if (this.#over) return
     this.#failures.push(`${error.code ?? "failed"} at ${printEndpoint(endpoint)}`)
     this.#next()
   }
 
-  #fail(): void {
+  #fail(failed: Reason, why: string | null): void {
+    if (why !== null) this.#failures.push(why)
+    this.#give({ failed, detail: `${this.#failures.join(", ")}.` })
+  }
+
+  #give(dialled: Failed): void {
+    if (this.#over) return
     this.#end(null)
-    this.#done({ failed: "upstream-failed", detail: `${this.#failures.join(", ")}.` })
+    this.#done(dialled)
   }
 
   /** Gives up all attempts but one. */

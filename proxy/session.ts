@@ -178,7 +178,12 @@ export class Session {
         this.#stopTimer(output.timer)
         return
       case "dial":
-        this.#dialling = dial(output.permit, this.#world, (dialled) => this.#dialled(dialled))
+        this.#dialling = dial(
+          output.permit,
+          this.#connection.flow.names,
+          this.#world,
+          this.#dialled,
+        )
         return
       case "hang-up":
         this.#hangUp()
@@ -207,7 +212,7 @@ export class Session {
     this.#timers.delete(timer)
   }
 
-  #dialled(dialled: Dialled): void {
+  readonly #dialled = (dialled: Dialled): void => {
     this.#dialling = null
     if ("failed" in dialled) {
       this.#tell({ kind: "dial-failed", reason: dialled.failed, detail: dialled.detail })

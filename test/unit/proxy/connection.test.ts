@@ -172,6 +172,13 @@ t.test("step() carries one request of plain HTTP on an allowed host", async (t) 
   t.equal(other.connection.final?.reason, "name-not-allowed")
 })
 
+t.test("step() says of an address in place of a host that addresses are not allowed", async (t) => {
+  const judging = judge({ rules: [rule("allowed.test:80")] })
+  const played = play(judging, 80, [names(), bytes(get("198.51.100.10"))])
+  t.same(played.said, ["refuse page"])
+  t.equal(played.connection.final?.reason, "address-not-allowed")
+})
+
 t.test("step() asks request rules about the request", async (t) => {
   const judging = judge({ rules: [rule("GET http://allowed.test/public/**")] })
   const table: readonly (readonly [string, string])[] = [

@@ -79,9 +79,9 @@ t.test("choose() tries no more addresses than a few", async (t) => {
 
 t.test("dial() spends a permit once", async (t) => {
   const one = permit(null, "192.0.2.1")
-  const first = await new Promise<Dialled>((resolve) => dial(one, ways(), resolve))
+  const first = await new Promise<Dialled>((resolve) => dial(one, [], ways(), resolve))
   t.match(first, { failed: "loop" })
-  t.throws(() => dial(one, ways(), () => {}), /permit is spent/)
+  t.throws(() => dial(one, [], ways(), () => {}), /permit is spent/)
 })
 
 t.test("dial() says nothing after it was cancelled", async (t) => {
@@ -89,7 +89,7 @@ t.test("dial() says nothing after it was cancelled", async (t) => {
   const port = await listen(server, "127.0.0.2")
   const called: Dialled[] = []
   for (const moment of [0, 1] as const) {
-    const dialling = dial(permit(null, "127.0.0.2", port), ways(), (dialled) =>
+    const dialling = dial(permit(null, "127.0.0.2", port), [], ways(), (dialled) =>
       called.push(dialled),
     )
     if (moment === 1) await Promise.resolve()
@@ -103,7 +103,39 @@ t.test("dial() says nothing after it was cancelled", async (t) => {
 t.test("dial() fails closed where the resolver does not answer", async (t) => {
   const broken = ways({ resolve: () => Promise.reject(new Error("gone")) })
   const dialled = await new Promise<Dialled>((resolve) =>
-    dial(permit("allowed.test"), broken, resolve),
+    dial(permit("allowed.test"), [], broken, resolve),
   )
   t.match(dialled, { failed: "infrastructure" })
+})
+
+t.test("dial() asks no name again whose address is known, unless nobody is there", async (t) => {
+  const server = upstream(() => {})
+  const port = await listen(server, "127.0.0.2")
+  let asked = 0
+  const asking = ways({
+    resolve: () => {
+      asked++
+      return Promise.resolve({ addresses: ["127.0.0.9", "127.0.0.2"].map(address), reason: null })
+    },
+  })
+  const known = [name("other.test"), name("allowed.test")]
+  for (const [target, names, questions] of [
+    ["127.0.0.2", known, 0],
+    ["127.0.0.2", [name("other.test")], 1],
+    ["127.0.0.9", known, 1],
+  ] as const) {
+    asked = 0
+    const dialled = await new Promise<Dialled>((resolve) =>
+      dial(permit("allowed.test", target, port), names, asking, resolve),
+    )
+    t.match(dialled, { endpoint: { address: "127.0.0.2", port } }, target)
+    t.equal(asked, questions, `${target} of ${names.join(", ")}`)
+    if ("socket" in dialled) dialled.socket.destroy()
+  }
+  const nobody = ways({ resolve: () => Promise.reject(new Error("gone")) })
+  const failed = await new Promise<Dialled>((resolve) =>
+    dial(permit("allowed.test", "127.0.0.9", port), known, nobody, resolve),
+  )
+  t.match(failed, { failed: "upstream-failed", detail: `ECONNREFUSED at 127.0.0.9:${port}.` })
+  server.close()
 })

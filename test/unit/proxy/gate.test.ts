@@ -4,6 +4,7 @@ import { createHash, randomBytes } from "node:crypto"
 import { connect } from "node:net"
 import type { Server, Socket } from "node:net"
 import { setTimeout as sleep } from "node:timers/promises"
+import type { Endpoint } from "../../../net/endpoint.ts"
 import { defaultLimits, openGate } from "../../../proxy/server.ts"
 import type { Gate, Limits, Surroundings } from "../../../proxy/server.ts"
 import * as make from "./bytes.ts"
@@ -30,7 +31,11 @@ async function lab(
     gave: { "127.0.0.1": ["allowed.test"] },
     ...wanted(port),
   })
-  const gate = await openGate({ ...made.surroundings, ...more }, { ...defaultLimits, ...limits })
+  const isOurs = (endpoint: Endpoint): boolean => endpoint.address === "127.0.0.1"
+  const gate = await openGate(
+    { ...made.surroundings, isOurs, ...more },
+    { ...defaultLimits, ...limits },
+  )
   await listen(gate.server, "127.0.0.1", port)
   t.teardown(async () => {
     await gate.close()

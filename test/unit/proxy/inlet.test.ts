@@ -50,7 +50,7 @@ t.test("a gate carries bytes where nothing was proven", async (t) => {
     resolves: { "allowed.test": ["127.0.0.2"] },
     gave: { "127.0.0.1": ["allowed.test"] },
   })
-  const gate = new Gate(surroundings)
+  const gate = new Gate({ ...surroundings, isOurs: ({ address }) => address === "127.0.0.1" })
   await listen(gate.server, "127.0.0.1", port)
   const client = connect({ port, host: "127.0.0.1", allowHalfOpen: true })
   const sent = Buffer.concat([make.helloFor("allowed.test"), Buffer.alloc(big, "ab")])
