@@ -2,6 +2,7 @@
 import { accessSync, constants, readFileSync, statSync } from "node:fs"
 import { availableParallelism } from "node:os"
 import { delimiter, isAbsolute, join, resolve } from "node:path"
+import { isatty } from "node:tty"
 import { parseArgs } from "node:util"
 import { parseEndpoint } from "../net/endpoint.ts"
 import type { Endpoint } from "../net/endpoint.ts"
@@ -155,7 +156,8 @@ function runOrder(
       events === null
         ? openDefaultLogFile(runsDirectory(user.home ?? "/root", environment), id, owner)
         : openLogFile(events, owner),
-    atTerminal: process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY,
+    // Why not process.stdin: it would make the pipes that the command shares non-blocking.
+    atTerminal: [0, 1, 2].some((descriptor) => isatty(descriptor)),
   }
 }
 
