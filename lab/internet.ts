@@ -31,8 +31,12 @@ export interface RunSettings {
   readonly environment?: Readonly<Record<string, string>>
   readonly directory?: string
   readonly input?: string
+  /** Nothing of this process's own environment but `environment`. */
+  readonly bare?: boolean
   /** Default 30 s; then the program is killed. */
   readonly timeoutMs?: number
+  /** Ends the program: by SIGTERM, and by SIGKILL where that is not enough. */
+  readonly abort?: AbortSignal
 }
 
 export interface Lab {
@@ -56,6 +60,8 @@ export interface Lab {
 /** Long enough for what was sent to be written down. */
 const settleMs = 200
 const startTimeoutMs = 15_000
+/** For `sluice run` to take its namespaces down. */
+const graceMs = 5_000
 let opened = 0
 
 /** Where package.json is: of the sources as of dist/. */
@@ -77,6 +83,11 @@ function collect(child: ChildProcess, settings: RunSettings): Promise<RunResult>
       resolve({ status: code ?? (signal === "SIGKILL" ? 137 : 128), stdout, stderr })
     })
   })
+}
+
+function endSoon(child: ChildProcess): void {
+  child.kill("SIGTERM")
+  setTimeout(() => child.kill("SIGKILL"), graceMs).unref()
 }
 
 async function startFarEnd(bed: Bed, order: FarEnd): Promise<ChildProcess> {
@@ -151,13 +162,14 @@ export async function openLab(options: LabOptions = {}): Promise<Lab> {
 
   const start = (argv: readonly string[], settings: RunSettings = {}): ChildProcess => {
     const child = spawn("nsenter", [`--net=/run/netns/${bed.host}`, "--", ...argv], {
-      env: { ...process.env, ...settings.environment },
+      env: { ...(settings.bare === true ? {} : process.env), ...settings.environment },
       cwd: settings.directory ?? directory,
       stdio: ["pipe", "pipe", "pipe"],
     })
     child.stdin.on("error", () => {})
     child.stdin.end(settings.input ?? "")
     children.push(child)
+    settings.abort?.addEventListener("abort", () => endSoon(child), { once: true })
     return child
   }
   const evidence = (): Record_[] => readEvidence(evidenceFile)

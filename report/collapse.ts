@@ -18,21 +18,22 @@ function copy(group: Group): Group {
   return { ...group, shown: { ...group.shown } }
 }
 
-/** Lookups of a name go to the connections of the same program to that name, where there are any. */
+/**
+ * Lookups of a name go to the connections of the same program to that name, where there are any:
+ * those that were denied for the same reason are in one group from the start.
+ */
 function withLookups(groups: readonly Group[]): readonly Group[] {
   const connections = new Map<string, Group>()
   for (const group of groups) {
     const key = actorKey(group)
-    if (
-      group.attempt.unit === "connections" &&
-      group.attempt.host !== null &&
-      !connections.has(key)
-    ) {
+    if (group.shown.connections > 0 && group.attempt.host !== null && !connections.has(key)) {
       connections.set(key, group)
     }
   }
   return groups.filter((group) => {
-    const flow = group.attempt.unit === "lookups" ? connections.get(actorKey(group)) : undefined
+    const { unit } = group.attempt
+    const only = unit === "lookups" && group.shown.connections === 0
+    const flow = only ? connections.get(actorKey(group)) : undefined
     if (flow === undefined) return true
     flow.shown.lookups += group.shown.lookups
     flow.shown.enforced &&= group.shown.enforced

@@ -57,6 +57,19 @@ void t.test("a denied lookup and the connection after it are one target", (t) =>
   t.end()
 })
 
+void t.test("lookups stay with the connections that were denied for the same reason", (t) => {
+  const nameless = { ...flow, opening: null, reason: "missing-server-name" as const }
+  const report = reportOn([started, name, flow, nameless])
+  t.same(
+    report.denied.map(({ reason, connections, lookups }) => [reason, connections, lookups]),
+    [
+      ["name-not-allowed", 1, 1],
+      ["missing-server-name", 1, 0],
+    ],
+  )
+  t.end()
+})
+
 void t.test("other programs, ports and reasons are told apart", (t) => {
   const curl = { ...node, executable: "/usr/bin/curl" }
   const report = reportOn([
