@@ -51,7 +51,7 @@ export const policyText = `allow:
 
 /** A directory for everything, readable for the user the job will run as. */
 export function makeDirectory(environment: Io["environment"]): string {
-  const directory = realpathSync(mkdtempSync(join(tmpdir(), "sluice-demo-")))
+  const directory = realpathSync(mkdtempSync(join(tmpdir(), `sluice-demo-${process.pid}-`)))
   const { uid, gid } = jobUser(null, environment)
   chownSync(directory, uid, gid)
   return directory

@@ -22,7 +22,8 @@ export function opening(paper: Paper): string {
 Everything happens on this machine; nothing is sent to any network. A small internet
 stands in network namespaces: a name server, an npm registry and an attacker.
 A project needs two packages, and one of them is poisoned: after npm has installed
-"colours", its script sends $DEPLOY_TOKEN to the attacker, in every way it can.
+"colours", its script sends $DEPLOY_TOKEN to the attacker, in every way it can. What
+the attacker received is read from the attacker's own servers.
 
   package.json   left-padder 1.0.0, colours 1.4.2
   sluice.yml     allow: [registry.example.com]    (nothing else may be reached)

@@ -22,7 +22,7 @@ import type { Io } from "./io.ts"
 
 export const demoHelp = `Usage: sluice demo [--keep]
 
-Shows on this machine alone, in about ten seconds and without any network, what
+Shows on this machine alone, in a few seconds and without any network, what
 Sluice does: a small internet in network namespaces, a build that needs its
 registry, and a poisoned dependency that steals a token by name, by address, in
 DNS labels and by UDP. First in audit mode, then in block mode; both reports, and

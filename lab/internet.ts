@@ -6,6 +6,7 @@ import { spawn, type ChildProcess } from "node:child_process"
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
+import { tool } from "../kernel/tool.ts"
 import { readEvidence, withCanary, type Record_ } from "./evidence.ts"
 import { makeBed, removeBed, removeDeadBeds, type Bed } from "./namespaces.ts"
 import { defaultZone, places, type Zone } from "./places.ts"
@@ -95,7 +96,7 @@ async function startFarEnd(bed: Bed, order: FarEnd): Promise<ChildProcess> {
   const entry = join(import.meta.dirname, source ? "servers.ts" : "servers.js")
   const node = [process.execPath, ...(source ? ["--import=tsx"] : []), entry]
   const child = spawn(
-    "nsenter",
+    tool("nsenter"),
     [`--net=/run/netns/${bed.net}`, "--", ...node, JSON.stringify(order)],
     { stdio: ["pipe", "pipe", "inherit"], cwd: packageRoot() },
   )
@@ -115,7 +116,7 @@ async function startFarEnd(bed: Bed, order: FarEnd): Promise<ChildProcess> {
 
 async function startCapture(bed: Bed, file: string): Promise<ChildProcess> {
   const argv = ["tcpdump", "-i", bed.wire, "-U", "-w", file, "-s", "0", "-Z", "root"]
-  const child = spawn("nsenter", [`--net=/run/netns/${bed.net}`, "--", ...argv], {
+  const child = spawn(tool("nsenter"), [`--net=/run/netns/${bed.net}`, "--", ...argv], {
     stdio: ["ignore", "ignore", "pipe"],
   })
   await new Promise<void>((ready, failed) => {
@@ -161,7 +162,7 @@ export async function openLab(options: LabOptions = {}): Promise<Lab> {
   if (options.capture === true) children.push(await startCapture(bed, captureFile))
 
   const start = (argv: readonly string[], settings: RunSettings = {}): ChildProcess => {
-    const child = spawn("nsenter", [`--net=/run/netns/${bed.host}`, "--", ...argv], {
+    const child = spawn(tool("nsenter"), [`--net=/run/netns/${bed.host}`, "--", ...argv], {
       env: { ...(settings.bare === true ? {} : process.env), ...settings.environment },
       cwd: settings.directory ?? directory,
       stdio: ["pipe", "pipe", "pipe"],
