@@ -24,6 +24,11 @@ const commands: readonly (Command & { readonly load: () => Promise<Run> })[] = [
     load: async () => (await import("./run.ts")).runCommand,
   },
   {
+    name: "demo",
+    does: "Shows a theft in a build, watched first and then stopped.",
+    load: async () => (await import("./demo.ts")).demoCommand,
+  },
+  {
     name: "report",
     does: "Says what a run reached and what it was denied.",
     load: async () => (await import("./report.ts")).reportCommand,
