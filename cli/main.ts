@@ -12,6 +12,8 @@ import { unknownCommand, usage, type Command } from "./usage.ts"
 
 /** The command line is wrong. */
 const wrong = 2
+/** The oldest Node.js that this runs on; `engines` of package.json says the same. */
+const nodeMajorMin = 20
 /** Sluice itself failed. Where a command was to be run, it was not started or is ended. */
 const failed = 125
 
@@ -116,4 +118,11 @@ function fail(error: unknown): never {
 
 process.on("uncaughtException", fail)
 process.on("unhandledRejection", fail)
+// Why here too: sudo may find another node than the one that prepared the program.
+if (Number.parseInt(process.versions.node, 10) < nodeMajorMin) {
+  io.err(
+    `sluice: Cannot start: Node.js is ${process.version}, must be ${nodeMajorMin} or newer (${process.execPath})\n`,
+  )
+  process.exit(failed)
+}
 process.exit(await main(process.argv.slice(2)))
