@@ -19,14 +19,14 @@ function paint({ colour }: Paper, style: Style, text: string): string {
 export function opening(paper: Paper): string {
   return `${paint(paper, "bold", "Sluice: one build, one thief, twice behind the firewall.")}
 
-Everything happens on this machine; nothing is sent to any network. A small internet
-stands in network namespaces: a name server, an npm registry and an attacker.
-A project needs two packages, and one of them is poisoned: after npm has installed
-"colours", its script sends $DEPLOY_TOKEN to the attacker, in every way it can. What
-the attacker received is read from the attacker's own servers.
+Everything happens on this machine; nothing is sent to any network. A small
+internet stands in network namespaces: a name server, an npm registry, and an
+attacker. A project needs two packages, and one of them is poisoned: after npm
+has installed "colours", its script sends $DEPLOY_TOKEN to the attacker, in
+every way it can. What the attacker received is read from its own servers.
 
   package.json   left-padder 1.0.0, colours 1.4.2
-  sluice.yml     allow: [registry.example.com]    (nothing else may be reached)
+  sluice.yml     allow: [registry.example.com]    (and nothing else)
 `
 }
 
@@ -117,8 +117,9 @@ export function comparison(builds: readonly Build[], paper: Paper): string {
 }
 
 const borrowed = [
-  "  * Sent to the attacker's address, but in the name of the registry. Sluice dials an",
-  "    allowed name at that name's own address: the registry got it, the attacker did not.",
+  "  * Sent to the attacker's address, but in the name of the registry. Sluice",
+  "    dials an allowed name at that name's own address: the registry got it, and",
+  "    the attacker did not.",
   "",
 ]
 

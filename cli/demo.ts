@@ -92,7 +92,12 @@ function optionsOf(
 }
 
 /** Which Debian package holds what the demonstration starts. */
-const packages = { nft: "nftables", ip: "iproute2", nsenter: "util-linux" } as const
+const packages = {
+  nft: "nftables",
+  ip: "iproute2",
+  nsenter: "util-linux",
+  setpriv: "util-linux",
+} as const
 
 /** What stands in the way, with its cure; null: nothing. */
 async function missingHere(io: Io): Promise<string | null> {
@@ -102,7 +107,7 @@ async function missingHere(io: Io): Promise<string | null> {
   const absent = Object.entries(packages).filter(([program]) => find(program) === null)
   if (absent.length > 0) {
     const names = absent.map(([program]) => program).join(" and ")
-    const cure = `apt-get install ${absent.map(([, name]) => name).join(" ")}`
+    const cure = `apt-get install ${[...new Set(absent.map(([, name]) => name))].join(" ")}`
     return `${names} ${absent.length === 1 ? "is" : "are"} not installed, must be; try: ${cure}`
   }
   if (!hasNpm(io)) return "npm is not installed, must be; try: apt-get install npm"

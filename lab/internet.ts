@@ -162,7 +162,9 @@ export async function openLab(options: LabOptions = {}): Promise<Lab> {
   if (options.capture === true) children.push(await startCapture(bed, captureFile))
 
   const start = (argv: readonly string[], settings: RunSettings = {}): ChildProcess => {
-    const child = spawn(tool("nsenter"), [`--net=/run/netns/${bed.host}`, "--", ...argv], {
+    const entry = [tool("nsenter"), `--net=/run/netns/${bed.host}`, "--"]
+    // Why: a lab that is killed takes what it started along.
+    const child = spawn(tool("setpriv"), ["--pdeathsig", "TERM", ...entry, ...argv], {
       env: { ...(settings.bare === true ? {} : process.env), ...settings.environment },
       cwd: settings.directory ?? directory,
       stdio: ["pipe", "pipe", "pipe"],
