@@ -38,6 +38,13 @@ export interface RunNetwork {
 const gatePort = 15_001
 const resolverPort = 15_053
 
+/**
+ * Why a number of its own: both ends would else be number 2 of their namespaces, and the kernel takes
+ * a link whose two ends have one number for no pair, and lets its carrier wait for up to a second
+ * (net/core/link_watch.c, linkwatch_urgent_event); IPv6 does not work before.
+ */
+const gateLinkIndex = 77
+
 /** The addresses of both ends, ours and the job's, from the policy's and the machine's point of view. */
 function planScope(policy: Policy, id: string): RunScope {
   const taken = takenPrefixes(policy)
@@ -88,16 +95,15 @@ function buildGate(gate: Network, job: Network, scope: RunScope, share: Share): 
     applyRuleset(gateRuleset(scope, share))
     quieten()
     const { inner, outer } = scope.job
-    const commands = [
+    ip([
       "link set lo up",
-      `link add ${outer.name} type veth peer name ${inner.name} netns /proc/${process.pid}/fd/${job}`,
+      `link add ${outer.name} index ${gateLinkIndex} type veth peer name ${inner.name} netns /proc/${process.pid}/fd/${job}`,
       ...addressCommands(outer, scope.job),
-    ]
-    for (const all of ["0.0.0.0/0", "::/0"]) {
-      commands.push(`rule add from ${all} fwmark ${gateMark} lookup ${gateTable}`)
-      commands.push(`route add local ${all} dev lo table ${gateTable}`)
+    ])
+    for (const family of [4, 6] as const) {
+      const marked = `fwmark ${gateMark} lookup ${gateTable}`
+      ip([`rule add ${marked}`, `route add local default dev lo table ${gateTable}`], family)
     }
-    ip(commands)
     if (scope.uplink !== null) {
       setNetworkSetting("ipv4/ip_forward", "1")
       setNetworkSetting("ipv6/conf/all/forwarding", "1")

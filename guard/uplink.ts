@@ -45,6 +45,9 @@ function announced(): string[] {
   })
 }
 
+/** As network.ts's gateLinkIndex: unlikely to be the number of the other end too. */
+const uplinkIndex = 7_777
+
 /** Joins the gate to the machine. The calling thread stands in the machine's namespace. */
 export function buildUplink(
   gate: Network,
@@ -66,7 +69,7 @@ export function buildUplink(
   ]
   inNetwork(gate, () => {
     ip([
-      `link add ${inner.name} type veth peer name ${outer.name} netns /proc/${process.pid}/fd/${machine}`,
+      `link add ${inner.name} index ${uplinkIndex} type veth peer name ${outer.name} netns /proc/${process.pid}/fd/${machine}`,
       ...addresses(inner),
       `route add 0.0.0.0/0 via ${outer.four} dev ${inner.name} onlink`,
       `route add ::/0 via ${outer.six} dev ${inner.name}`,

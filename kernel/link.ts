@@ -2,9 +2,14 @@
 import { readFileSync, writeFileSync } from "node:fs"
 import { runTool } from "./tool.ts"
 
-/** Runs several ip(8) commands in one process; the first that fails ends it. */
-export function ip(commands: readonly string[]): void {
-  runTool("ip", ["-batch", "-"], `${commands.join("\n")}\n`)
+/**
+ * Runs several ip(8) commands in one process; the first that fails ends it.
+ *
+ * @param family of the commands that do not say it by an address of their own
+ */
+export function ip(commands: readonly string[], family?: 4 | 6): void {
+  const flags = family === undefined ? [] : [`-${family}`]
+  runTool("ip", [...flags, "-batch", "-"], `${commands.join("\n")}\n`)
 }
 
 /** Sets a sysctl of the calling thread's network namespace; gives what it was before. */

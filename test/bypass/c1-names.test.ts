@@ -2,6 +2,7 @@
 import t from "tap"
 import { canary, guarded, labFor, threeTimes, whyNoLab } from "./harness.ts"
 
+t.setTimeout(240_000)
 const skip = whyNoLab() ?? false
 
 t.test("names", { skip, timeout: 240_000 }, async (t) => {
