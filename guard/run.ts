@@ -12,6 +12,7 @@ import type { Endpoint } from "../net/endpoint.ts"
 import { Log, type LogEnd } from "../events/log.ts"
 import type { LogFile } from "../events/log-file.ts"
 import type { Finding, RunStarted } from "../events/event.ts"
+import { keepDescriptors } from "../kernel/descriptors.ts"
 import { hiddenPaths } from "../kernel/doors.ts"
 import type { Policy } from "../policies/policy.ts"
 import { answers } from "./answers.ts"
@@ -162,6 +163,7 @@ class Undoing {
  * @throws Error when the machine cannot enforce; the command was then never started
  */
 export async function run(options: RunOptions): Promise<RunResult> {
+  keepDescriptors()
   cleanDeadRuns(undo)
   const id = newRunId(Date.now())
   const log = new Log(options.openLog(id), id)

@@ -73,11 +73,41 @@ export function hiddenPaths(home: string | null): string[] {
   const paths = new Set<string>()
   for (const [path] of known) paths.add(path)
   if (home !== null) for (const name of inHome) paths.add(join(home, name))
-  for (const path of listening()) if (!harmless.some((test) => test.test(path))) paths.add(path)
+  for (const path of [...listening(), ...sockets("/run")]) {
+    if (!harmless.some((test) => test.test(path))) paths.add(path)
+  }
   for (const name of multiplexers()) paths.add(name)
   const real = [...paths].map((path) => (existsSync(path) ? realpathSync(path) : path))
   return [...new Set(real)].toSorted()
 }
+
+/** Deeper than any daemon puts its socket. */
+const depthMax = 8
+/** Entries of one directory that are looked at. */
+const entriesMax = 4096
+
+/**
+ * Sockets below a directory, and directories that cannot be looked through.
+ *
+ * Why beside listening(): a daemon in another network namespace than ours is not in that list.
+ */
+function sockets(folder: string, depth = 0): string[] {
+  if (depth > depthMax) return [folder]
+  try {
+    const entries = readdirSync(folder, { withFileTypes: true })
+    if (entries.length > entriesMax) return [folder]
+    return entries.flatMap((entry) => {
+      const path = `${folder}/${entry.name}`
+      if (entry.isSocket()) return [path]
+      return entry.isDirectory() && !ownView.has(path) ? sockets(path, depth + 1) : []
+    })
+  } catch {
+    return [folder]
+  }
+}
+
+/** The job has these of its own, whatever is in the machine's. */
+const ownView = new Set(["/run/sluice", "/run/user"])
 
 /** Directories in which terminal multiplexers keep their doors: one command there runs outside. */
 function multiplexers(): string[] {

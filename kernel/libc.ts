@@ -52,6 +52,9 @@ const calls = {
   mount_setattr: define(
     "long syscall(long number, int fd, const char *path, unsigned int flags, void *attributes, size_t size)",
   ),
+  close_range: define(
+    "long syscall(long number, unsigned int first, unsigned int last, unsigned int flags)",
+  ),
   prctl: define("int prctl(int option, unsigned long a, sock_fprog *program)"),
 }
 

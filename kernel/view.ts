@@ -143,6 +143,7 @@ function carry(from: string, to: string, view: View, insideHidden: boolean): voi
     const kept = view.kept.includes(path)
     const hidden = insideHidden || view.hidden.includes(path)
     const leadsToKept = view.kept.some((other) => other.startsWith(`${path}/`))
+    const leadsToHidden = view.hidden.some((other) => other.startsWith(`${path}/`))
     if (hidden && !kept && !leadsToKept) continue
     if (facts.isSymbolicLink()) symlinkSync(readlinkSync(path), target)
     else if (!facts.isDirectory()) {
@@ -154,7 +155,8 @@ function carry(from: string, to: string, view: View, insideHidden: boolean): voi
       chownSync(target, facts.uid, facts.gid)
       const inner = hidden || emptied.test(path)
       if (kept) bind(path, target)
-      else if (inner || opened.has(path) || leadsToKept) carry(path, target, view, inner)
+      else if (inner || opened.has(path) || leadsToKept || leadsToHidden)
+        carry(path, target, view, inner)
       else bind(path, target)
     }
   }
