@@ -4,7 +4,7 @@
  * One UNIX socket that only the gate's own user may open. Each side checks what the other says.
  */
 import { createConnection, createServer } from "node:net"
-import { chmodSync } from "node:fs"
+import { chmodSync, rmSync } from "node:fs"
 import { addressOfSocket, parseAddress } from "../net/address.ts"
 import type { Address } from "../net/address.ts"
 import { parseHostname } from "../net/hostname.ts"
@@ -51,6 +51,8 @@ export function serveNames(
   })
   return new Promise((resolve, reject) => {
     server.once("error", reject)
+    // Why: one that was killed has left its own behind.
+    rmSync(path, { force: true })
     server.listen(path, () => {
       chmodSync(path, 0o600)
       resolve()

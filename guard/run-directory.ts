@@ -3,6 +3,7 @@
  * changed, so that the next start can undo what a run that was killed left behind.
  */
 import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { readlinkSync } from "node:fs"
 import { join } from "node:path"
 
 /** How to put back one thing that a run changed outside its own namespaces. */
@@ -20,6 +21,8 @@ export type Undo =
 interface Record_ {
   readonly pid: number
   readonly startedTicks: string
+  /** The network namespace that it speaks of: several machines may share one /run (ip-netns(8)). */
+  readonly network: string
   /** In the order in which it was done; undone backwards. */
   readonly undo: readonly Undo[]
 }
@@ -44,6 +47,10 @@ function startTicks(pid: number): string | null {
   }
 }
 
+function ourNetwork(): string {
+  return readlinkSync("/proc/self/ns/net")
+}
+
 export function openRunDirectory(id: string, undo: (done: Undo) => void): RunDirectory {
   const path = join(root, id)
   mkdirSync(root, { recursive: true, mode: 0o711 })
@@ -53,6 +60,7 @@ export function openRunDirectory(id: string, undo: (done: Undo) => void): RunDir
     const record: Record_ = {
       pid: process.pid,
       startedTicks: startTicks(process.pid) ?? "",
+      network: ourNetwork(),
       undo: noted,
     }
     const file = join(path, "record.json")
@@ -74,7 +82,8 @@ export function openRunDirectory(id: string, undo: (done: Undo) => void): RunDir
 }
 
 /**
- * Undoes what dead runs left, and removes their directories.
+ * Undoes what dead runs left, and removes their directories. What such a run changed in another
+ * network namespace is left to the next start there.
  *
  * @returns the ids of the runs that were cleaned up
  */
@@ -89,6 +98,7 @@ export function cleanDeadRuns(undo: (done: Undo) => void): string[] {
   for (const name of names) {
     const record = readRecord(join(root, name, "record.json"))
     if (record !== null && startTicks(record.pid) === record.startedTicks) continue
+    if (record !== null && record.undo.length > 0 && record.network !== ourNetwork()) continue
     putBack(name, record?.undo ?? [], undo)
     rmSync(join(root, name), { recursive: true, force: true })
     cleaned.push(name)
@@ -108,11 +118,12 @@ function asOthersFoundIt(id: string, change: Undo): Undo {
   return settingOfOthers(id, change.name) ?? change
 }
 
-/** The same setting as noted by another run that still lives, so that the last to end puts it back. */
+/** The same setting as noted by another run here that still lives: the last to end puts it back. */
 function settingOfOthers(id: string, setting: string): Undo | null {
   for (const name of readdirSync(root)) {
     const record = name === id ? null : readRecord(join(root, name, "record.json"))
     if (record === null || startTicks(record.pid) !== record.startedTicks) continue
+    if (record.network !== ourNetwork()) continue
     const same = record.undo.find((each) => each.kind === "setting" && each.name === setting)
     if (same !== undefined) return same
   }
