@@ -43,6 +43,9 @@ const ownerTimeoutMs = 5_000
 /** Time for the resolver to say which names an address has; then it has none. */
 const namesTimeoutMs = 5_000
 
+/** How long a refusal is held back for the guard's word. */
+const refusalWaitMs = 250
+
 const serverFirst = { kind: "opaque", serverFirst: true } as const
 /** RFC 4253 §4.2. */
 const sshGreeting = "SSH-"
@@ -303,7 +306,15 @@ export class Session {
     ]
   }
 
+  /** Why not at once: a client that is refused ends, and then nobody can say any more who it was. */
   #refuse(by: "alert" | "page" | "reset"): void {
+    this.#release()
+    if (this.#connection.ownerKnown || this.#owner === null) return this.#refuseNow(by)
+    const refuseNow = (): void => this.#refuseNow(by)
+    void within(this.#owner, refusalWaitMs, nobody).then(refuseNow)
+  }
+
+  #refuseNow(by: "alert" | "page" | "reset"): void {
     const { client } = this
     for (const [event, listener] of this.#listeners) client.socket.off(event, listener)
     const words = wordsFor(this.#connection)
