@@ -225,7 +225,8 @@ function hostWithoutTokens(host: string): string {
     const before = kept[index - 1] ?? ""
     if (before.endsWith(cut) && /^[\w+/=-]{8,}$/.test(labels[index] ?? "")) kept[index] = cut
   }
-  for (const index of hostHidesToken(labels)) {
+  // Why twice: where a label was cut, the next one begins anew and may now have a token's shape.
+  for (const index of [...hostHidesToken(labels), ...hostHidesToken(kept)]) {
     if (kept[index] === labels[index]) kept[index] = `${(labels[index] ?? "").slice(0, 4)}${cut}`
   }
   return kept.join(".")
