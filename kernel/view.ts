@@ -54,7 +54,7 @@ export function buildView(view: View): void {
   buildRun(join(view.stage, "run"), view)
   setMountAttributes("/", c.MOUNT_ATTR_NODEV, 0)
   bind(join(view.stage, "dev"), "/dev")
-  setMountAttributes("/dev", 0, c.MOUNT_ATTR_NODEV)
+  openDevices()
   buildSys(join(view.stage, "cgroup"))
   for (const path of view.hidden) if (!view.kept.includes(path)) hide(path, view.stage)
   // Why last: it hides the stage, which lies under the machine's own /run.
@@ -110,6 +110,19 @@ function buildDevices(dev: string): void {
   mount("shm", join(dev, "shm"), "tmpfs", c.MS_NOSUID | c.MS_NODEV, "mode=1777")
   mkdirSync(join(dev, "mqueue"))
   mount("mqueue", join(dev, "mqueue"), "mqueue", quiet)
+}
+
+/** Lets the devices that are there be used, and none that root in the job makes beside them. */
+function openDevices(): void {
+  setMountAttributes("/dev", 0, c.MOUNT_ATTR_NODEV)
+  const again = c.MS_REMOUNT | c.MS_BIND | c.MS_NOSUID
+  for (const path of ["/dev", "/dev/shm", "/dev/mqueue"]) {
+    mount(null, path, null, again | c.MS_NODEV)
+  }
+  // Why: these are the machine's own directories; a device can be written to where nothing can be made.
+  for (const name of ["dri", "snd"]) {
+    if (existsSync(`/dev/${name}`)) mount(null, `/dev/${name}`, null, again | c.MS_RDONLY)
+  }
 }
 
 /**

@@ -1,4 +1,4 @@
-/** Rows 64 and 74: doors that stood open before the run. A listener on the machine is the oracle. */
+/** Rows 64, 74 and 84: doors of the machine, not of the network. Its own files are the oracle. */
 import { execFileSync } from "node:child_process"
 import {
   closeSync,
@@ -46,6 +46,20 @@ s=socket.socket(socket.AF_UNIX); s.connect("${path}"); s.send(b"${word}")`,
     const kept = canary()
     await guarded(lab, { mode: "block", allow, options: ["--allow-socket", path] }, say(kept))
     t.match(heard, kept, "is heard where the user says so")
+  })
+
+  await t.test("row 84: a device that root makes opens for nobody", async (t) => {
+    // The null device's number stands for a disk's: where this one does not open, none does.
+    const make = (folder: string): string[] => [
+      "sh",
+      "-c",
+      `mknod ${folder}/sluice-test c 1 3 && echo x >${folder}/sluice-test && echo opened; rm -f ${folder}/sluice-test; echo x >/dev/null && echo usual`,
+    ]
+    t.match((await lab.run(make("/dev"))).stdout, "opened\nusual\n", "without a firewall it does")
+    for (const folder of ["/dev", "/dev/shm", "/tmp", "/run"]) {
+      const { stdout } = await guarded(lab, { mode: "block", allow }, make(folder))
+      t.equal(stdout, "usual\n", folder)
+    }
   })
 
   await t.test("row 64: a descriptor of whoever started Sluice", async (t) => {
