@@ -82,6 +82,9 @@ test_tools() {
   want ssh openssh-client
   want tcpdump tcpdump
   want ping iputils-ping
+  want dockerd docker.io
+  want docker docker.io
+  want busybox busybox-static
   want script bsdutils
   want java default-jre-headless
   # Not the end: what needs them is skipped, with its reason, or fails.
