@@ -121,12 +121,15 @@ packages() { # [--omit=dev]
   # A link leads to the packages of another checkout: theirs to keep.
   [ ! -h node_modules ] || return 0
   stamp=node_modules/.sluice-lock
-  if [ -e "$stamp" ] && cmp -s package-lock.json "$stamp"; then
-    [ $# -gt 0 ] || [ -d node_modules/tap ] || rm "$stamp"
+  # Installed by somebody else's npm ci, later than the lock file was written: that counts.
+  if [ ! -e "$stamp" ] && [ node_modules/.package-lock.json -nt package-lock.json ]; then
+    as_owner cp package-lock.json "$stamp"
   fi
   if [ -e "$stamp" ] && cmp -s package-lock.json "$stamp"; then
-    as_owner touch "$stamp"
-    return 0
+    if [ $# -gt 0 ] || [ -d node_modules/tap ]; then
+      as_owner touch "$stamp"
+      return 0
+    fi
   fi
   # Whoever has the packages for development keeps them.
   [ ! -d node_modules/tap ] || set --

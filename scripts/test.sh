@@ -16,7 +16,6 @@ step() {
   "$@" || failed="$failed,$name"
 }
 
-step build sh scripts/build.sh
 step types tsc -p tsconfig.test.json
 step lint oxlint --type-aware --deny-warnings
 step format prettier --check --log-level warn .

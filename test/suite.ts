@@ -3,7 +3,7 @@
  *
  *   node --import ./scripts/compiled.mjs test/suite.ts [--quiet] [--failed=WHAT,…] [PATH…]
  *
- * Unit tests run two at a time; what builds networks or measures time runs alone. A file that
+ * Unit tests run a few at a time; what builds networks or measures time runs alone. A file that
  * crashes, hangs or says nothing has failed. The last line is `N passed, M failed, K skipped`; what
  * was skipped is listed before it, with its reason.
  */
@@ -28,7 +28,8 @@ const everything = [
 
 /** Files that neither build networks nor measure time. */
 const together = /^test\/(unit\/|tidy)/
-const jobsTogether = 2
+/** One more than a small machine has cores: some of these files mostly wait. */
+const jobsTogether = 3
 
 /** Twenty times what the slowest unit test takes. */
 const unitTimeoutMs = 60_000
