@@ -1,5 +1,5 @@
 /** One program and its parents, as /proc tells them (proc(5)). */
-import { readFileSync, readlinkSync } from "node:fs"
+import { readFileSync, readlinkSync, statSync } from "node:fs"
 import type { Process, Program } from "../flows/flow.ts"
 
 /** Ancestors in one event; a build rarely nests deeper, and a hostile one could nest for ever. */
@@ -19,10 +19,23 @@ function read(path: string): string | null {
   }
 }
 
-/** Path of the executable; "" where it cannot be read (a kernel thread, a process just gone). */
+/** In front of a path that leads elsewhere here, as getcwd(3) marks a directory out of reach. */
+const unreachable = "(unreachable)"
+
+/**
+ * Path of the executable; "" where it cannot be read (a kernel thread, a process just gone).
+ *
+ * The kernel gives the path as the process's own mount namespace has it, where anything may lie over
+ * anything: only where the same file lies under this path here is it that program.
+ */
 function executableOf(pid: number): string {
+  const link = `/proc/${pid}/exe`
   try {
-    return readlinkSync(`/proc/${pid}/exe`)
+    const path = readlinkSync(link)
+    const [runs, lies] = [link, path].map((each) => statSync(each, { throwIfNoEntry: false }))
+    if (path.endsWith(" (deleted)") && lies === undefined) return path
+    const same = runs?.ino === lies?.ino && runs?.dev === lies?.dev && runs !== undefined
+    return same ? path : `${unreachable}${path}`
   } catch {
     return ""
   }

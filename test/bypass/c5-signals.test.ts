@@ -3,7 +3,7 @@ import t, { type Test } from "tap"
 import type { Lab } from "../../lab/internet.ts"
 import { canary, labFor, whyNoLab } from "./harness.ts"
 import { canaryLoop, loopPolicy } from "./loop.ts"
-import { alive, descendants, machineState, runDirectories } from "./started.ts"
+import { alive, descendants, machineState, runDirectories, settled } from "./started.ts"
 import { signal, sleep, startGuarded, until, type Started } from "./started.ts"
 
 t.setTimeout(300_000)
@@ -38,6 +38,7 @@ async function leavesNothing(
 
 t.test("row 85: signals", { skip, timeout: 290_000 }, async (t) => {
   const lab = await labFor(t)
+  await settled(lab)
 
   await t.test("row 85: without a firewall the loop's canary arrives", async (t) => {
     const word = canary()

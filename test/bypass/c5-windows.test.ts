@@ -4,7 +4,7 @@ import { join } from "node:path"
 import t from "tap"
 import { canary, denials, guarded, labFor, threeTimes, whyNoLab } from "./harness.ts"
 import { canaryLoop, loopPolicy } from "./loop.ts"
-import { alive, descendants, machineState, runDirectories } from "./started.ts"
+import { alive, descendants, machineState, runDirectories, settled } from "./started.ts"
 import { sleep, startGuarded, until } from "./started.ts"
 
 t.setTimeout(300_000)
@@ -12,6 +12,7 @@ const skip = whyNoLab() ?? false
 
 t.test("windows", { skip, timeout: 280_000 }, async (t) => {
   const lab = await labFor(t)
+  await settled(lab)
 
   await t.test("row 87: no packet leaves before the rules stand", async (t) => {
     for (let turn = 0; turn < 3; turn++) {

@@ -152,6 +152,14 @@ export function machineState(lab: Lab): string {
   ].join("\n---\n")
 }
 
+/** Waits until the lab's link is up: what it says of itself changes until then. */
+export async function settled(lab: Lab): Promise<void> {
+  await until("the link is up", () => {
+    const state = machineState(lab)
+    return !state.includes("NO-CARRIER") && /^local fe80::\S+ dev eth0/m.test(state)
+  })
+}
+
 /** Every process that descends from this one, itself excluded. */
 export function descendants(pid: number): number[] {
   const found: number[] = []
