@@ -78,6 +78,8 @@ export interface RequestEvent extends Judged {
   readonly kind: "request"
   readonly flow: string
   readonly protocol: "http/1.1" | "h2" | "websocket"
+  /** Absent: https. */
+  readonly scheme?: "http" | "https"
   readonly method: string
   readonly host: string
   /** Query names kept, values replaced by `*`. */

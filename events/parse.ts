@@ -153,6 +153,7 @@ function request(fields: Fields): RequestEvent {
     kind: "request",
     flow: text(fields, "flow", ""),
     protocol: oneOf(fields, "protocol", ["http/1.1", "h2", "websocket"], "http/1.1"),
+    scheme: oneOf(fields, "scheme", ["https", "http"], "https"),
     method: text(fields, "method"),
     host: text(fields, "host"),
     path: text(fields, "path", "/"),

@@ -58,6 +58,7 @@ export function requestEvent(connection: Connection, carried: Carried): RequestE
     kind: "request",
     flow: flow.id,
     protocol: "http/1.1",
+    scheme: "http",
     method: head.method,
     host: head.host ?? head.address ?? "",
     path: redactPath(head.target),

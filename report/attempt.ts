@@ -5,6 +5,7 @@ import { classify } from "../net/special.ts"
 import type { Drop, Event, FlowEvent, NameEvent, RequestEvent } from "../events/event.ts"
 import type { Denied } from "../events/suggest.ts"
 import type { Process, Program } from "../flows/flow.ts"
+import type { Reason } from "../flows/reason.ts"
 
 export interface Attempt extends Denied {
   /** For people, and the same for the same thing. */
@@ -68,15 +69,15 @@ function ofFlow(event: FlowEvent): Attempt {
   }
 }
 
-function ofRequest({ host, method, path, reason }: RequestEvent): Attempt {
+function ofRequest({ scheme = "https", host, method, path, reason }: RequestEvent): Attempt {
   return {
-    target: `${method} https://${host}${path}`,
+    target: `${method} ${scheme}://${host}${path}`,
     reason,
     host,
     address: null,
     port: null,
     transport: "tcp",
-    request: { scheme: "https", method, path },
+    request: { scheme, method, path },
     unit: "requests",
     times: 1,
     programs: [],
@@ -132,6 +133,15 @@ export function isNoise({ address, host, transport }: Attempt): boolean {
   const parsed =
     address === null || host !== null || transport === "tcp" ? null : parseAddress(address)
   return parsed !== null && ["multicast", "broadcast", "link-local"].includes(classify(parsed))
+}
+
+/** Reasons that lie in the request itself; for others the flow says more of the target. */
+const ofRequests = new Set<Reason>(["method-not-allowed", "path-not-allowed", "token-not-allowed"])
+
+/** What was denied inside a flow, with what is known of the flow's program. */
+export function attemptWithin(request: RequestEvent, flow: FlowEvent): Attempt {
+  if (!ofRequests.has(request.reason)) return ofFlow(flow)
+  return { ...ofRequest(request), programs: programsOf(flow.process), step: flow.step }
 }
 
 function programsOf(process: Process | null): readonly Program[] {

@@ -10,7 +10,7 @@ import type { Program } from "../flows/flow.ts"
 import type { Reason } from "../flows/reason.ts"
 import type { Mode } from "../policies/policy.ts"
 import { collapsed } from "./collapse.ts"
-import { attemptOf, hostOf, isNoise, type Attempt } from "./attempt.ts"
+import { attemptOf, attemptWithin, hostOf, isNoise, type Attempt } from "./attempt.ts"
 import { counted, noCounts } from "../events/count.ts"
 import type { Counts } from "../events/event.ts"
 import { suggest } from "../events/suggest.ts"
@@ -111,6 +111,10 @@ export const groupsMax = 20_000
 const runsMax = 10_000
 const findingsMax = 1000
 const addressesMax = 5
+/** Denied requests that wait for their flow's event, which follows at once. */
+const heldMax = 1000
+
+type Request = Extract<Event, { kind: "request" }>
 
 type Growing<Type> = { -readonly [Key in keyof Type]: Type[Key] }
 
@@ -133,6 +137,7 @@ export class Reporter {
   readonly #groups = new Map<string, Group>()
   readonly #allowed = new Map<string, Growing<AllowedReport>>()
   readonly #findings: FindingReport[] = []
+  readonly #held = new Map<string, { readonly request: Request; readonly run: Run }>()
   #counts: Counts = noCounts
   #deniedBeyond = 0
   #allowedBeyond = 0
@@ -168,16 +173,20 @@ export class Reporter {
       case "drop":
         this.#deny(event, attemptOf(event), run)
         break
+      case "request":
+        if (event.verdict === "deny") this.#hold(event, run)
+        else this.#allow(event)
+        break
       case "name":
       case "flow":
-      case "request":
-        if (event.verdict === "deny") this.#deny(event, attemptOf(event), run)
+        if (event.verdict === "deny") this.#denyFlow(event, run)
         else this.#allow(event)
         break
     }
   }
 
   report(): Report {
+    this.#release()
     const denied = collapsed([...this.#groups.values()]).map(({ shown, attempt }) => {
       const one = shown.targets === 1 && !shown.noise
       return { ...shown, suggestion: one ? suggest(attempt) : null }
@@ -219,6 +228,28 @@ export class Reporter {
     const run: Run = { shown, startedMs: Date.parse(event.time), seq: 0 }
     this.#runs.set(event.run, run)
     return run
+  }
+
+  /** A denied request waits for its flow, which knows the program; both are one attempt. */
+  #hold(request: Request, run: Run): void {
+    if (this.#held.size >= heldMax) this.#release()
+    this.#held.set(`${request.run} ${request.flow}`, { request, run })
+  }
+
+  #release(): void {
+    for (const { request, run } of this.#held.values()) this.#deny(request, attemptOf(request), run)
+    this.#held.clear()
+  }
+
+  #denyFlow(event: Extract<Event, { kind: "name" | "flow" }>, run: Run): void {
+    const key = event.kind === "flow" ? `${event.run} ${event.flow}` : ""
+    const held = this.#held.get(key)
+    if (event.kind !== "flow" || held === undefined) {
+      this.#deny(event, attemptOf(event), run)
+      return
+    }
+    this.#held.delete(key)
+    this.#deny(held.request, attemptWithin(held.request, event), run)
   }
 
   #deny(event: Denying, attempt: Attempt, run: Run): void {
