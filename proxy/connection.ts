@@ -147,8 +147,7 @@ function judged(judge: Judge, connection: Connection, classified: Classified): S
   )
 }
 
-const needsOpening =
-  "A request rule covers this host; rules for requests inside TLS need interception, which this version does not have yet."
+const needsOpening = "A rule asks for its requests, and this version does not look inside TLS."
 
 function requested(judge: Judge, connection: Connection, head: Head): Stepped {
   const { flow } = connection

@@ -55,11 +55,18 @@ function lines(each: DeniedReport): string[] {
   const who = by === "" ? "" : `, by ${by}`
   return [
     `  ${elided(each.target, columns - 24)}${many}${times}`,
-    `    ${elided(`${each.reason}: ${reasonText(each.reason)}${denier(each)}${who}${step}`, columns - 4)}`,
+    `    ${elided(`${each.reason}: ${why(each)}${denier(each)}${who}${step}`, columns - 4)}`,
     ...(each.suggestion === null
       ? []
       : [`    to allow it:  ${elided(asListItem(each.suggestion), columns - 18)}`]),
   ]
+}
+
+/** What a protocol lacks is known only where it was refused. */
+function why({ reason, detail }: DeniedReport): string {
+  return reason === "unsupported-protocol" && detail !== null
+    ? detail.replace(/\.$/, "")
+    : reasonText(reason)
 }
 
 function denier({ rule }: DeniedReport): string {
