@@ -73,7 +73,7 @@ export class Budget {
     const pattern = rule === null ? null : patternOf(rule)
     if (pattern !== null && !pattern.includes("*")) return true
     if (this.#paid.has(name)) return true
-    const domain = getDomain(name) ?? name
+    const domain = domainOf(name)
     const fixed = pattern === null ? domain : pattern.replaceAll("*", "")
     const open = Math.max(1, name.length - fixed.length)
     const { unitsMax, unitMs, charactersPerUnit, charactersMax } = this.#limits
@@ -94,6 +94,15 @@ export class Budget {
         take(this.#domainQuestions, domain, 1, domainQuestionsMax, domainQuestionMs, nowMs))
     )
   }
+}
+
+/**
+ * Who serves a name, as far as that can be said. Names that no one could register (`a-.example`)
+ * are asked for like all others, so they must not each have a budget of their own.
+ */
+function domainOf(name: Hostname): string {
+  const options = { validateHostname: false, extractHostname: false, detectIp: false }
+  return getDomain(name, options) ?? name.slice(name.lastIndexOf(".") + 1)
 }
 
 /** The host pattern of a rule; null where it names addresses. */

@@ -115,7 +115,20 @@ async function startFarEnd(bed: Bed, order: FarEnd): Promise<ChildProcess> {
 }
 
 async function startCapture(bed: Bed, file: string): Promise<ChildProcess> {
-  const argv = ["tcpdump", "-i", bed.wire, "-U", "-w", file, "-s", "0", "-Z", "root"]
+  // Why: else a packet may be written a second after it was sent.
+  const argv = [
+    "tcpdump",
+    "--immediate-mode",
+    "-i",
+    bed.wire,
+    "-U",
+    "-w",
+    file,
+    "-s",
+    "0",
+    "-Z",
+    "root",
+  ]
   const child = spawn(tool("nsenter"), [`--net=/run/netns/${bed.net}`, "--", ...argv], {
     stdio: ["ignore", "ignore", "pipe"],
   })

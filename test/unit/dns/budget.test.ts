@@ -66,6 +66,17 @@ void t.test("Budget ends a tunnel through an allowed wildcard", async (t) => {
   )
 })
 
+void t.test("Budget ends a tunnel whose labels nobody could register", async (t) => {
+  const rule = ruleFor("*.allowed.test")
+  for (const nameOf of [
+    (n: number) => `${labelOf(n, 32)}-.allowed.test`,
+    (n: number) => `-${labelOf(n, 32)}.allowed.test`,
+    (n: number) => `_${labelOf(n, 32)}.allowed.test`,
+  ]) {
+    t.ok(passing(200, nameOf, rule) <= 64, nameOf(0))
+  }
+})
+
 void t.test("Budget counts all wildcards over one registrable domain together", async (t) => {
   const budget = new Budget()
   const rules = [ruleFor("*.a.allowed.test"), ruleFor("*.b.allowed.test")]
