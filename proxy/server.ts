@@ -99,11 +99,19 @@ export class Gate {
     this.server.close()
     clearInterval(this.#sweeper)
     for (const session of this.#sessions) session.reset("The firewall ended.")
+    await this.#emptied()
+    // Why: an event without its process is worth more than none.
+    for (const session of this.#sessions) session.hurry()
+    await this.#emptied()
+    this.#tellTurnedAway()
+  }
+
+  /** Resolves when no session is left, or after a while. */
+  async #emptied(): Promise<void> {
     const deadline = Date.now() + sweepMs
     while (this.#sessions.size > 0 && Date.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, 10))
     }
-    this.#tellTurnedAway()
   }
 
   #accept(socket: Socket): void {

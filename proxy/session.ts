@@ -72,6 +72,7 @@ export class Session {
   #splice: Splice | null = null
   #owner: Promise<Owner> | null = null
   #status: StatusReader | null = null
+  #hurried: (() => void) | null = null
   /** What the upstream said before it was let through. */
   #greeting: Buffer[] = []
   #watching = false
@@ -135,6 +136,11 @@ export class Session {
       this.#dialling?.cancel()
       this.client.socket.resetAndDestroy()
     }
+  }
+
+  /** Has its event recorded even if nobody has said yet whose the connection was. */
+  hurry(): void {
+    this.#hurried?.()
   }
 
   readonly #clientEnded = (): void => this.#tell({ kind: "ended" })
@@ -352,7 +358,10 @@ export class Session {
   }
 
   async #record(carried: Carried): Promise<void> {
-    const owner = (await this.#owner) ?? nobody
+    const owner = await new Promise<Owner>((resolve) => {
+      this.#hurried = () => resolve(nobody)
+      ;(this.#owner ?? Promise.resolve(nobody)).then(resolve, unreachable)
+    })
     const { flow } = this.#connection
     const connection = { ...this.#connection, flow: { ...flow, ...owner } }
     const request = requestEvent(connection, carried)

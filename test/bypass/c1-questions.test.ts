@@ -76,7 +76,7 @@ t.test("questions", { skip, timeout: 280_000 }, async (t) => {
     const free = canary()
     await lab.run(ask(free))
     await arrives(lab, free)
-    t.strictSame(up(free).toSorted(), all.toSorted(), "all go up without a firewall")
+    t.strictSame(up(free), all, "all go up without a firewall")
     const caught = canary()
     const { stdout, events } = await guarded(
       lab,
@@ -84,13 +84,13 @@ t.test("questions", { skip, timeout: 280_000 }, async (t) => {
       ask(caught),
     )
     await lab.seen(caught)
-    t.strictSame(up(caught).toSorted(), [12, 15, 16], "only what a build may need goes up")
+    t.strictSame(up(caught), [16, 15, 12], "only what a build may need goes up")
     for (const kind of [10, 255, 65, 64, 65_280])
       t.match(stdout, `${kind} 0 0\n`, "nothing is there")
     const refused = denials(events, ["query-type-refused"])
     t.strictSame(
-      refused.map((event) => event.kind === "name" && event.type).toSorted(),
-      ["ANY", "NULL", "TYPE65280"].toSorted(),
+      refused.map((event) => event.kind === "name" && event.type),
+      ["NULL", "ANY", "TYPE65280"],
       shown({ status: 0, stdout, stderr: "", events }),
     )
   })
@@ -246,7 +246,8 @@ tcp("${evil}", 4447, word)`,
     )
     t.ok(await arrives(lab, word), "a host rule does not look inside")
     const flow = events.find((event) => event.kind === "flow")
-    t.match(flow, { verdict: "allow", opening: { serverName: "allowed.test" } })
+    const wanted = { verdict: "allow", opening: { serverName: "allowed.test" } }
+    if (!t.match(flow, wanted)) t.comment(events.map((event) => JSON.stringify(event)).join("\n"))
     t.ok(flow?.kind === "flow" && flow.bytesSent > 0, "its bytes are counted")
   })
 

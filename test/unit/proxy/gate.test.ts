@@ -469,3 +469,14 @@ t.test("a gate hands connections to port 53 on", async (t) => {
   await heard(client)
   t.same(taken, [], `not on port ${port}`)
 })
+
+t.test("a gate that ends records what still waits for its owner", async (t) => {
+  const { open, gate, events } = await lab(t, echo(), allowed, {
+    owner: () => new Promise(() => {}),
+  })
+  const client = open(hello)
+  client.end("more")
+  await heard(client)
+  await gate.close()
+  t.match(events, [{ kind: "flow", verdict: "allow", process: null }])
+})
