@@ -61,16 +61,45 @@ export function lines(
   stream.on("error", () => stream.destroy())
   stream.on("close", finish)
   stream.on("end", finish)
+  const outbox = new Turn(stream)
   return {
-    send: (message) => stream.writable && stream.write(`${JSON.stringify(message)}\n`),
+    send: (message) => outbox.send(message),
     drained: () =>
       new Promise((resolve) => {
         if (!stream.writableNeedDrain || stream.destroyed) return resolve()
         stream.once("drain", resolve)
         stream.once("close", resolve)
       }),
-    end: () => stream.end(),
+    end: () => {
+      outbox.flush()
+      stream.end()
+    },
     close: () => stream.destroy(),
+  }
+}
+
+/**
+ * What is sent in one turn of the event loop, written at once: each write wakes the peer, and that
+ * costs more than all the rest of a message.
+ */
+class Turn {
+  readonly #stream: Duplex
+  #text = ""
+
+  constructor(stream: Duplex) {
+    this.#stream = stream
+  }
+
+  send(message: object): boolean {
+    if (!this.#stream.writable) return false
+    if (this.#text === "") setImmediate(() => this.flush())
+    this.#text += `${JSON.stringify(message)}\n`
+    return !this.#stream.writableNeedDrain
+  }
+
+  flush(): void {
+    if (this.#text !== "" && this.#stream.writable) this.#stream.write(this.#text)
+    this.#text = ""
   }
 }
 
