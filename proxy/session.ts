@@ -6,7 +6,8 @@ import type { Endpoint } from "../net/endpoint.ts"
 import type { Hostname } from "../net/hostname.ts"
 import type { EventBody } from "../events/event.ts"
 import type { Flow, Process } from "../flows/flow.ts"
-import { BodyReader, chunkedTail } from "./body.ts"
+import { bodyOf } from "./request-body.ts"
+import { within } from "./within.ts"
 import { opened, step, wantsBytes } from "./connection.ts"
 import { dial } from "./dial.ts"
 import type { Dialled, Dialling, Ways } from "./dial.ts"
@@ -16,7 +17,7 @@ import { flowEvent, requestEvent } from "./record.ts"
 import type { Carried } from "./record.ts"
 import { refuse } from "./refuse.ts"
 import { brokenFraming, Splice } from "./splice.ts"
-import type { Filter, Side } from "./splice.ts"
+import type { Side } from "./splice.ts"
 import { StatusReader } from "./status.ts"
 import { wordsFor } from "./told.ts"
 import type { Connection, Input, Judge, Output, Timer } from "./turn.ts"
@@ -375,36 +376,6 @@ function watchStatus(status: StatusReader): (bytes: Buffer) => boolean {
     status.push(bytes)
     return !status.over
   }
-}
-
-/** What of the opening belongs to the request's body, and the filter for all that follows. */
-function bodyOf(head: Head, opening: Buffer): { first: Buffer; filter: Filter; broken: boolean } {
-  const body = new BodyReader(head.framing)
-  const filter: Filter = (bytes) => {
-    const { length, broken, tail } = body.read(bytes)
-    return { length, broken, tail: tail ? chunkedTail : "" }
-  }
-  const rest = opening.subarray(head.length)
-  const { length, tail, broken } = filter(rest)
-  const first = Buffer.concat([rest.subarray(0, length), Buffer.from(tail, "latin1")])
-  return { first, filter, broken }
-}
-
-/** A promise's value, or another where it fails or takes too long. */
-function within<T>(promise: Promise<T>, timeoutMs: number, otherwise: T): Promise<T> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve(otherwise), timeoutMs)
-    promise.then(
-      (value) => {
-        clearTimeout(timer)
-        resolve(value)
-      },
-      () => {
-        clearTimeout(timer)
-        resolve(otherwise)
-      },
-    )
-  })
 }
 
 function unreachable(): void {}
