@@ -1,5 +1,5 @@
 import t from "tap"
-import * as fc from "fast-check"
+import { fc } from "../../property.ts"
 import {
   covers,
   hostnameFromLabels,

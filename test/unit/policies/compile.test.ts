@@ -1,5 +1,5 @@
 import t from "tap"
-import * as fc from "fast-check"
+import { fc } from "../../property.ts"
 import { contains, parseAddress, prefixOf } from "../../../net/address.ts"
 import { covers, parseHostname, parsePattern } from "../../../net/hostname.ts"
 import type { Address } from "../../../net/address.ts"

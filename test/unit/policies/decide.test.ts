@@ -1,5 +1,5 @@
 import t from "tap"
-import * as fc from "fast-check"
+import { fc } from "../../property.ts"
 import { parseAddress } from "../../../net/address.ts"
 import { parseHostname } from "../../../net/hostname.ts"
 import type { Address } from "../../../net/address.ts"

@@ -1,5 +1,5 @@
 import t from "tap"
-import * as fc from "fast-check"
+import { fc } from "../../property.ts"
 import type { Process } from "../../../flows/flow.ts"
 import { doorIndex, hasDoor } from "../../../policies/door-index.ts"
 import { fitsTcp } from "../../../policies/fit.ts"

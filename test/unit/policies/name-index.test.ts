@@ -1,5 +1,5 @@
 import t from "tap"
-import * as fc from "fast-check"
+import { fc } from "../../property.ts"
 import { covers, parseHostname, parsePattern } from "../../../net/hostname.ts"
 import type { Hostname, Pattern } from "../../../net/hostname.ts"
 import { nameIndex, namesFind } from "../../../policies/name-index.ts"

@@ -1,5 +1,5 @@
 import t from "tap"
-import * as fc from "fast-check"
+import { fc } from "../../property.ts"
 import { pathIndex, pathsFind } from "../../../policies/path-index.ts"
 import { canonicalPath, coversPath, fitsPath } from "../../../policies/path.ts"
 import type { Rule } from "../../../policies/policy.ts"

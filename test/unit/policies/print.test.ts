@@ -1,5 +1,5 @@
 import t from "tap"
-import * as fc from "fast-check"
+import { fc } from "../../property.ts"
 import { parsePolicy } from "../../../policies/parse.ts"
 import type { Policy } from "../../../policies/policy.ts"
 import { printPolicy } from "../../../policies/print.ts"

@@ -1,4 +1,4 @@
-import * as fc from "fast-check"
+import { fc } from "../../property.ts"
 import t from "tap"
 import type { Event, EventBody, RunStarted } from "../../../events/event.ts"
 import { suggest } from "../../../events/suggest.ts"
