@@ -1,5 +1,5 @@
 /** `sluice run`: a command behind the firewall. */
-import { accessSync, constants, readFileSync, statSync } from "node:fs"
+import { accessSync, constants, existsSync, readFileSync, realpathSync, statSync } from "node:fs"
 import { availableParallelism } from "node:os"
 import { delimiter, isAbsolute, join, resolve } from "node:path"
 import { isatty } from "node:tty"
@@ -101,7 +101,8 @@ export async function runCommand(argv: readonly string[], io: Io): Promise<numbe
     const order = runOrder(values, positionals, io, say)
     const { uid, gid } = order.user
     const report = values.report === undefined ? null : openReport(values.report, { uid, gid })
-    const result = await run(order)
+    const sealed = report === null ? [] : [report.file]
+    const result = await run({ ...order, sealed })
     return await finishRun(result, {
       quiet: values.quiet === true,
       failOnDeny: values["fail-on-deny"] === true,
@@ -119,7 +120,7 @@ function runOrder(
   command: readonly string[],
   io: Io,
   say: (text: string) => void,
-): RunOptions {
+): Omit<RunOptions, "sealed"> {
   if (command.length === 0) {
     throw new NotStarted(
       "Cannot run: no command is given, must be: sluice run [options] -- COMMAND",
@@ -146,7 +147,7 @@ function runOrder(
     directory,
     environment,
     upstreams: upstreams.length > 0 ? upstreams : machineResolvers(),
-    allowedSockets: (values["allow-socket"] ?? []).map((path) => resolve(path)),
+    allowedSockets: (values["allow-socket"] ?? []).map(socketPath),
     upstreamAuthorities: authorities(values["upstream-ca"] ?? []),
     workers: workerCount(values.workers),
     step: io.environment["SLUICE_STEP"] ?? io.environment["GITHUB_ACTION"] ?? null,
@@ -194,6 +195,12 @@ function upstream(text: string): Endpoint {
 function authorities(files: readonly string[]): string | null {
   if (files.length === 0) return null
   return files.map((file) => readFileSync(file, "utf8")).join("\n")
+}
+
+/** Where a socket really lies: what is hidden is known by that path (/var/run is a link to /run). */
+function socketPath(path: string): string {
+  const absolute = resolve(path)
+  return existsSync(absolute) ? realpathSync(absolute) : absolute
 }
 
 const workersMax = 64

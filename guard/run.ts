@@ -5,7 +5,7 @@
  * The command starts only when the drop stands, the gate serves and both have been looked at again.
  */
 import { randomBytes } from "node:crypto"
-import { chownSync, mkdirSync, readdirSync, statSync } from "node:fs"
+import { chownSync, fstatSync, mkdirSync, readdirSync, statSync } from "node:fs"
 import { hostname } from "node:os"
 import { dirname, join } from "node:path"
 import type { Endpoint } from "../net/endpoint.ts"
@@ -48,6 +48,8 @@ export interface RunOptions {
   readonly version: string
   readonly context: Readonly<Record<string, string>>
   readonly openLog: (run: string) => LogFile
+  /** Further files that we write and the job must not: the report's. */
+  readonly sealed: readonly LogFile[]
   /** The command shares a terminal with us. */
   readonly atTerminal: boolean
 }
@@ -100,7 +102,22 @@ function gateOrders(options: RunOptions, network: RunNetwork, directory: string)
   ]
 }
 
-function launchOrder(options: RunOptions, network: RunNetwork, directory: string): LaunchOrder {
+/** Why: the log lies where the job's user may write, and is to be evidence against it. */
+function sealed(files: readonly LogFile[]): LaunchOrder["view"]["sealed"] {
+  return files
+    .filter(({ isRegular }) => isRegular)
+    .map(({ fd, path }) => {
+      const { dev, ino } = fstatSync(fd)
+      return { path, dev, ino }
+    })
+}
+
+function launchOrder(
+  options: RunOptions,
+  network: RunNetwork,
+  directory: string,
+  log: LogFile,
+): LaunchOrder {
   const { user, command, environment } = options
   const stage = join(directory, "stage")
   mkdirSync(stage, { mode: 0o700 })
@@ -116,6 +133,7 @@ function launchOrder(options: RunOptions, network: RunNetwork, directory: string
       trustBundle: trustBundle(options.upstreamAuthorities),
       hidden: hiddenPaths(user.home),
       kept: options.allowedSockets,
+      sealed: sealed([log, ...options.sealed]),
     },
   }
 }
@@ -166,11 +184,12 @@ export async function run(options: RunOptions): Promise<RunResult> {
   keepDescriptors()
   cleanDeadRuns(undo)
   const id = newRunId(Date.now())
-  const log = new Log(options.openLog(id), id)
+  const file = options.openLog(id)
+  const log = new Log(file, id)
   const undoing = new Undoing()
   let status = 125
   try {
-    const start = await prepare(options, id, log, undoing)
+    const start = await prepare(options, id, { file, log }, undoing)
     status = await start()
   } finally {
     await undoing.all()
@@ -182,7 +201,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
 async function prepare(
   options: RunOptions,
   id: string,
-  log: Log,
+  { file, log }: { readonly file: LogFile; readonly log: Log },
   undoing: Undoing,
 ): Promise<() => Promise<number>> {
   const { policy } = options
@@ -202,7 +221,7 @@ async function prepare(
   undoing.add(gates.stop)
   const drops = watchDrops(network, policy.mode, (body) => void log.record(body, Date.now()))
   undoing.add(drops.end)
-  const preparing = prepareJob(launchOrder(options, network, directory.path))
+  const preparing = prepareJob(launchOrder(options, network, directory.path, file))
   const [job] = await Promise.all([preparing, gates.ready])
   undoing.add(job.kill)
   know(job.initPid)

@@ -2,7 +2,15 @@
  * The machine's doors that lead round the firewall: sockets of daemons that would do the job's
  * networking for it, or start programs outside.
  */
-import { existsSync, readFileSync, readdirSync, realpathSync } from "node:fs"
+import {
+  existsSync,
+  lstatSync,
+  readFileSync,
+  readdirSync,
+  realpathSync,
+  statSync,
+  type Stats,
+} from "node:fs"
 import { join } from "node:path"
 
 /** Sockets and directories of daemons, each with what it would do for a job. */
@@ -41,8 +49,6 @@ const known: readonly (readonly [path: string, why: string])[] = [
   ["/var/spool/exim4", "sends mail"],
   ["/var/spool/mqueue", "sends mail"],
   ["/var/spool/cups", "prints to the network"],
-  ["/tmp/.X11-unix", "types into the user's windows"],
-  ["/tmp/.ICE-unix", "speaks to the user's session"],
 ]
 
 /** Under a home directory. */
@@ -67,18 +73,50 @@ const harmless = [
 /**
  * All paths to hide from a job, those included on which something listens right now.
  *
+ * What anybody may have put there is hidden only where it is what it seems to be: else a link under
+ * /tmp or in the home directory would make us hide a part of the system from the job.
+ *
  * @param home the home directory of the job's user; null: none
  */
 export function hiddenPaths(home: string | null): string[] {
   const paths = new Set<string>()
-  for (const [path] of known) paths.add(path)
-  if (home !== null) for (const name of inHome) paths.add(join(home, name))
+  for (const [path] of known) paths.add(real(path))
   for (const path of [...listening(), ...sockets("/run")]) {
-    if (!harmless.some((test) => test.test(path))) paths.add(path)
+    if (harmless.some((test) => test.test(path))) continue
+    const target = real(path)
+    const facts = factsOf(target)
+    // Why the second: a directory of /run that could not be looked through.
+    if (facts?.isSocket() !== false || target.startsWith("/run/")) paths.add(target)
   }
-  for (const name of multiplexers()) paths.add(name)
-  const real = [...paths].map((path) => (existsSync(path) ? realpathSync(path) : path))
-  return [...new Set(real)].toSorted()
+  for (const path of homeDoors(home)) paths.add(path)
+  for (const path of temporaryDoors()) paths.add(path)
+  return [...paths].toSorted()
+}
+
+function real(path: string): string {
+  return existsSync(path) ? realpathSync(path) : path
+}
+
+/** null: nothing is there, or nothing that can be reached (a loop of links). */
+function factsOf(path: string): Stats | null {
+  try {
+    return statSync(path)
+  } catch {
+    return null
+  }
+}
+
+/** Those under a home directory; through a link only where it leads to what the same user owns. */
+function homeDoors(home: string | null): string[] {
+  if (home === null || !existsSync(home)) return []
+  const { uid } = statSync(home)
+  return inHome.flatMap((name) => {
+    const path = join(realpathSync(home), name)
+    const facts = factsOf(path)
+    if (facts === null) return [path]
+    const target = realpathSync(path)
+    return target === path || facts.uid === uid ? [target] : []
+  })
 }
 
 /** Deeper than any daemon puts its socket. */
@@ -109,11 +147,15 @@ function sockets(folder: string, depth = 0): string[] {
 /** The job has these of its own, whatever is in the machine's. */
 const ownView = new Set(["/run/sluice", "/run/user"])
 
-/** Directories in which terminal multiplexers keep their doors: one command there runs outside. */
-function multiplexers(): string[] {
+/**
+ * Directories under /tmp in which terminal multiplexers and the user's session keep their doors: one
+ * command there runs outside.
+ */
+function temporaryDoors(): string[] {
   return readdirSync("/tmp")
-    .filter((name) => /^(tmux-|screen|uscreens|emacs)/.test(name))
+    .filter((name) => /^(tmux-|screen|uscreens|emacs|\.X11-unix$|\.ICE-unix$)/.test(name))
     .map((name) => `/tmp/${name}`)
+    .filter((path) => lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === false)
 }
 
 const LISTENING = 0x10000 // __SO_ACCEPTCON

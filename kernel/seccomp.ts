@@ -5,6 +5,8 @@
  * - sockets of families other than UNIX, INET, INET6, NETLINK and PACKET: AF_VSOCK reaches the
  *   hypervisor of a virtual machine past every network namespace; others have no use in a build;
  * - io_uring: its rings make sockets without the calls that this filter sees (Docker refuses it too);
+ * - the kernel's keyrings: a key that is missing makes the kernel ask a program of the machine for it,
+ *   which then resolves a name or talks to a server outside (request-key(8), dns_resolver);
  * - TIOCSTI and TIOCLINUX: typing into the terminal from which the job was started (CVE-2017-5226);
  * - the x32 and i386 entry points through which the same calls come with other numbers.
  */
@@ -17,12 +19,16 @@ interface Architecture {
   readonly socketpair: number
   readonly ioctl: number
   readonly ioUringSetup: number
+  /** add_key, request_key, keyctl. */
+  readonly keys: readonly number[]
   /** The 32-bit twin that the same kernel may run. */
   readonly compat: {
     readonly audit: number
     readonly socket: number
+    readonly socketpair: number
     readonly socketcall: number
     readonly ioctl: number
+    readonly keys: readonly number[]
   }
 }
 
@@ -33,7 +39,15 @@ const architectures: Readonly<Record<string, Architecture>> = {
     socketpair: 53,
     ioctl: 16,
     ioUringSetup: 425,
-    compat: { audit: 0x40000003, socket: 359, socketcall: 102, ioctl: 54 },
+    keys: [248, 249, 250],
+    compat: {
+      audit: 0x40000003,
+      socket: 359,
+      socketpair: 360,
+      socketcall: 102,
+      ioctl: 54,
+      keys: [286, 287, 288],
+    },
   },
   arm64: {
     audit: 0xc00000b7,
@@ -41,7 +55,15 @@ const architectures: Readonly<Record<string, Architecture>> = {
     socketpair: 199,
     ioctl: 29,
     ioUringSetup: 425,
-    compat: { audit: 0x40000028, socket: 281, socketcall: 102, ioctl: 54 },
+    keys: [217, 218, 219],
+    compat: {
+      audit: 0x40000028,
+      socket: 281,
+      socketpair: 288,
+      socketcall: 102,
+      ioctl: 54,
+      keys: [309, 310, 311],
+    },
   },
 }
 
@@ -96,22 +118,22 @@ export function jobFilter(architecture: string): Buffer {
   if (a === undefined) {
     throw new Error(`Cannot confine the job on "${architecture}": must be x64 or arm64`)
   }
-  const numbers = (socket: number, ioctl: number): Instruction[] => [
-    ...when(socket, checkFamily),
-    ...when(ioctl, checkTerminal),
-    ...when(a.ioUringSetup, [refuse(ENOSYS)]),
+  const numbers = (n: Architecture | Architecture["compat"]): Instruction[] => [
+    ...when(n.socket, checkFamily),
+    ...when(n.socketpair, checkFamily),
+    ...when(n.ioctl, checkTerminal),
+    ...[a.ioUringSetup, ...n.keys].flatMap((number) => when(number, [refuse(ENOSYS)])),
   ]
   const native: Instruction[] = [
     [LOAD_WORD, 0, 0, offsetNumber],
     [JUMP_AT_LEAST, 0, 1, X32_BIT],
     refuse(ENOSYS),
-    ...numbers(a.socket, a.ioctl),
-    ...when(a.socketpair, checkFamily),
+    ...numbers(a),
     allow,
   ]
   const compat: Instruction[] = [
     [LOAD_WORD, 0, 0, offsetNumber],
-    ...numbers(a.compat.socket, a.compat.ioctl),
+    ...numbers(a.compat),
     // Why: its arguments lie behind a pointer, which a filter cannot follow; libc has done without
     // it since Linux 4.3.
     ...when(a.compat.socketcall, [refuse(ENOSYS)]),

@@ -5,9 +5,12 @@
  * Node's asynchronous file system works in other threads, which stand elsewhere.
  */
 import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, readdirSync } from "node:fs"
-import { readlinkSync, realpathSync, statSync, symlinkSync, writeFileSync } from "node:fs"
+import { readFileSync, readlinkSync, realpathSync, statfsSync } from "node:fs"
+import { symlinkSync, writeFileSync } from "node:fs"
 import { dirname, join, resolve } from "node:path"
 import { c, call, setMountAttributes } from "./libc.ts"
+import { kernelFileSystems, mountPoints, procMagic } from "./mount-points.ts"
+import { atPlace } from "./place.ts"
 
 export interface View {
   /** An empty directory of ours, outside the job's reach, to build in. */
@@ -20,6 +23,15 @@ export interface View {
   readonly hidden: readonly string[]
   /** Paths that stay visible although `hidden` names them. */
   readonly kept: readonly string[]
+  /** Files of ours that the job may read, and neither change nor replace. */
+  readonly sealed: readonly SealedFile[]
+}
+
+/** A file, by its path and by what stood there when it was opened (stat(2)). */
+export interface SealedFile {
+  readonly path: string
+  readonly dev: number
+  readonly ino: number
 }
 
 /**
@@ -56,10 +68,16 @@ export function buildView(view: View): void {
   bind(join(view.stage, "dev"), "/dev")
   openDevices()
   buildSys(join(view.stage, "cgroup"))
-  for (const path of view.hidden) if (!view.kept.includes(path)) hide(path, view.stage)
+  closeKernelFiles()
+  for (const path of view.hidden) {
+    // Why the second: a directory over a kept socket would hide it; the others in it have own entries.
+    const stays = view.kept.some((kept) => kept === path || kept.startsWith(`${path}/`))
+    if (!stays) hide(path, view.stage)
+  }
   // Why last: it hides the stage, which lies under the machine's own /run.
   bind(join(view.stage, "run"), "/run")
   bindResolver()
+  for (const file of view.sealed) seal(file)
 }
 
 /** Closes what a fresh /proc holds of the whole machine. Call once /proc is the job's own. */
@@ -144,6 +162,8 @@ function buildRun(run: string, view: View): void {
 const opened = new Set(["/run", "/run/user", "/run/lock", "/run/systemd"])
 /** A user's own run-time directory holds doors to daemons of his: it stays, empty. */
 const emptied = /^\/run\/user\/\d+$/
+/** Who may write there may put a link in place of what is about to be carried: it stays, empty. */
+const writableByAll = 0o002
 /** Entries of one directory that are carried over; more than any machine has. */
 const entriesMax = 4096
 
@@ -166,7 +186,7 @@ function carry(from: string, to: string, view: View, insideHidden: boolean): voi
       mkdirSync(target)
       chmodSync(target, facts.mode & 0o7777)
       chownSync(target, facts.uid, facts.gid)
-      const inner = hidden || emptied.test(path)
+      const inner = hidden || emptied.test(path) || (facts.mode & writableByAll) !== 0
       if (kept) bind(path, target)
       else if (inner || opened.has(path) || leadsToKept || leadsToHidden)
         carry(path, target, view, inner)
@@ -189,19 +209,60 @@ function buildSys(cgroup: string): void {
   if (existsSync("/sys/firmware")) mount("none", "/sys/firmware", "tmpfs", quiet | c.MS_RDONLY)
 }
 
-/** Puts something empty over a file or a directory. Entries of /run were left out already. */
+/**
+ * Puts something empty over a file or a directory. Entries of /run were left out already.
+ *
+ * Why by a held place: the path may lie where the job's user writes, and a link put there in the last
+ * moment must not lead the mount elsewhere.
+ *
+ * @throws Error when the path has come to lead elsewhere
+ */
 function hide(path: string, stage: string): void {
-  const facts = statSync(path, { throwIfNoEntry: false })
-  if (facts === undefined || path.startsWith("/run/")) return
-  if (facts.isDirectory()) {
-    const mode = (facts.mode & 0o7777).toString(8)
-    const data = `mode=${mode},uid=${facts.uid},gid=${facts.gid}`
-    mount("none", path, "tmpfs", quiet, data)
-    return
+  if (path.startsWith("/run/")) return
+  const found = atPlace(path, (place, facts) => {
+    if (facts.isDirectory()) {
+      const mode = (facts.mode & 0o7777).toString(8)
+      const data = `mode=${mode},uid=${facts.uid},gid=${facts.gid}`
+      mount("none", place, "tmpfs", quiet, data)
+      return
+    }
+    const empty = join(stage, "empty")
+    if (!existsSync(empty)) writeFileSync(empty, "", { mode: 0o000 })
+    bindFile(empty, place)
+  })
+  if (found === "moved") throw new Error(`Cannot hide "${path}": it changed just now, must stay`)
+}
+
+/** Rebuilt from nothing, so that what the machine has mounted below does not show. */
+const rebuilt = ["/proc", "/sys", "/dev", "/run"]
+
+/**
+ * The kernel's files where else they are mounted, as in a chroot: processes of the machine (and with
+ * them its whole tree, /proc/PID/root) are not shown, settings are read-only.
+ */
+function closeKernelFiles(): void {
+  for (const { path, type } of mountPoints(readFileSync("/proc/thread-self/mountinfo", "utf8"))) {
+    if (!kernelFileSystems.has(type)) continue
+    if (rebuilt.some((root) => path === root || path.startsWith(`${root}/`))) continue
+    atPlace(path, (place, facts) => {
+      if (statfsSync(place).type !== procMagic) setMountAttributes(place, c.MOUNT_ATTR_RDONLY, 0)
+      else if (facts.isDirectory()) mount("none", place, "tmpfs", quiet | c.MS_RDONLY)
+      else bindFile("/dev/null", place)
+    })
   }
-  const empty = join(stage, "empty")
-  if (!existsSync(empty)) writeFileSync(empty, "", { mode: 0o000 })
-  bindFile(empty, path)
+}
+
+/** Makes a file of ours read-only, and its name fixed, in the job's view alone. */
+function seal({ path, dev, ino }: SealedFile): void {
+  if (!existsSync(path)) return
+  const real = realpathSync(path)
+  let same = false
+  atPlace(real, (place, facts) => {
+    // Why: under /dev or /run there is another file of that name, or none.
+    same = facts.dev === dev && facts.ino === ino
+    if (same) bindFile(place, place)
+  })
+  if (same) atPlace(real, (place) => setMountAttributes(place, c.MOUNT_ATTR_RDONLY, 0))
 }
 
 /** Puts our resolver's address where programs look for it. */

@@ -64,6 +64,7 @@ const world: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     "kernel/link.ts": "reads and writes /proc/sys/net",
     "kernel/listener.ts": "closes descriptors that the C library opened",
     "kernel/namespace.ts": "opens namespaces under /proc",
+    "kernel/place.ts": "holds files open by name alone, to mount over them",
     "kernel/socket-diag.ts": "reads and writes netlink sockets",
     "kernel/tool.ts": "starts ip, nft and their like",
     "kernel/view.ts": "makes the files and folders that the job sees in place of doors",
@@ -117,7 +118,8 @@ const world: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     "guard/resolver-link.ts": "lets workers ask the resolver, over a socket in the run's folder",
     "guard/resolvers.ts": "reads resolv.conf",
     "guard/run-directory.ts": "keeps the run's folder, finds those of dead runs",
-    "guard/run.ts": "makes the folder in which workers meet the resolver; reads who uses which uid",
+    "guard/run.ts":
+      "looks at the log's file; makes the folder in which workers meet the resolver; reads who uses which uid",
     "guard/special-ranges.ts": "reads the table that $SLUICE_SPECIAL_RANGES names",
     "guard/trust.ts": "reads the machine's certificate bundle",
     "guard/uplink.ts": "reads the machine's settings before it changes them",

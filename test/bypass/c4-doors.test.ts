@@ -62,6 +62,26 @@ s=socket.socket(socket.AF_UNIX); s.connect("${path}"); s.send(b"${word}")`,
     }
   })
 
+  await t.test("row 84: the machine's processes, through another /proc", async (t) => {
+    const other = mkdtempSync(join(lab.directory, "proc-"))
+    execFileSync("mount", ["-t", "proc", "proc", other])
+    t.teardown(() => execFileSync("umount", [other]))
+    const look = ["sh", "-c", `ls ${other} | grep -c sys; ls ${other}/${process.pid}/root/etc`]
+    t.match((await lab.run(look)).stdout, "hostname", "without a firewall they are seen")
+    const { stdout } = await guarded(lab, { mode: "block", allow }, look)
+    t.equal(stdout, "0\n", "nothing of it is there")
+  })
+
+  await t.test("row 84: the log of the run, in the hands of root in the job", async (t) => {
+    const log = join(lab.directory, "sealed.jsonl")
+    const spoil = `cat ${log} >/dev/null && echo seen; (echo x >>${log}) || rm -f ${log} || mv ${log} ${log}.2 || ln -f /dev/null ${log} || echo kept`
+    const argv = lab.guarded(["--quiet", "--events", log], ["sh", "-c", spoil])
+    const { stdout } = await lab.run(argv)
+    t.match(stdout, "seen\nkept\n")
+    const lines = readFileSync(log, "utf8").trimEnd().split("\n")
+    t.match(lines.at(-1), "run-ended")
+  })
+
   await t.test("row 64: a descriptor of whoever started Sluice", async (t) => {
     const file = join(lab.directory, "inherited")
     const word = canary()
