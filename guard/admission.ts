@@ -9,11 +9,11 @@ import type { FromGate } from "./channel.ts"
 /** A program may hold an address a little longer than its time to live; so does the kernel. */
 const graceMs = 60_000
 
-/** @throws KernelError when the kernel refuses: the gate then gives no answer */
-export function admit(
+/** @returns false when the kernel refuses (a set is full): the gate then gives no answer */
+export function admitted(
   network: RunNetwork,
   { addresses, doors, ttlMs }: Extract<FromGate, { t: "admit" }>,
-): void {
+): boolean {
   const seconds = Math.ceil((ttlMs + graceMs) / 1000)
   const known = doors.filter((door) => network.doors.includes(door))
   const lines = known.flatMap((door) =>
@@ -27,8 +27,13 @@ export function admit(
       ]
     }),
   )
-  if (lines.length === 0) return
+  if (lines.length === 0) return true
   const text = `${lines.join("\n")}\n`
-  inNetwork(network.gate, () => applyRuleset(text))
-  inNetwork(network.job, () => applyRuleset(text))
+  try {
+    inNetwork(network.gate, () => applyRuleset(text))
+    inNetwork(network.job, () => applyRuleset(text))
+    return true
+  } catch {
+    return false
+  }
 }

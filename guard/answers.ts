@@ -6,7 +6,7 @@ import type { Process } from "../flows/flow.ts"
 import { listingFreshMs, members, type Members } from "../processes/members.ts"
 import { ownerFinder, type Found } from "../processes/owner.ts"
 import type { FromGuard } from "./channel.ts"
-import { admit } from "./admission.ts"
+import { admitted } from "./admission.ts"
 import type { Answer } from "./gates.ts"
 import type { RunNetwork } from "./network.ts"
 
@@ -48,8 +48,7 @@ export function answers(
         return again(() => find?.(transport, source, target) ?? null).then(answered)
       }
       case "admit":
-        admit(network, message)
-        return { t: "done", id: message.id }
+        return { t: admitted(network, message) ? "done" : "failed", id: message.id }
       case "events": {
         for (const { atMs, body } of message.batch) log.record(body, atMs)
         const done = { t: "done", id: message.id } as const

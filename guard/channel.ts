@@ -42,6 +42,8 @@ export type FromGuard =
   | Order
   | ({ readonly t: "owner"; readonly id: number } & Owner)
   | { readonly t: "done"; readonly id: number }
+  /** The guard could not do it; what hangs on it must not go on. */
+  | { readonly t: "failed"; readonly id: number }
   | { readonly t: "stop" }
 
 export interface TimedBody {
@@ -72,6 +74,10 @@ export type FromGate =
 export const batchMax = 512
 /** Addresses of one answer. */
 const addressesMax = 256
+/** Kernel sets of one name; each allow rule of a name has one or a few. */
+const doorsMax = 1_024
+/** Longer than any cache keeps a record (RFC 8767 §4: a week at most). */
+const ttlMsMax = 7 * 24 * 3_600_000
 
 /** A message of the gate's, checked; null: it is none. */
 export function fromGate(message: Message): FromGate | null {
@@ -84,18 +90,20 @@ export function fromGate(message: Message): FromGate | null {
       const source = endpoint(message["source"])
       const target = message["target"] === null ? null : endpoint(message["target"])
       if (source === null || (transport !== "tcp" && transport !== "udp")) return null
+      if (target === null && message["target"] !== null) return null
       return { t, id, transport, source, target }
     }
     case "admit": {
       const { doors, addresses, ttlMs } = message
       if (!isCount(ttlMs) || !Array.isArray(addresses) || !Array.isArray(doors)) return null
-      if (!doors.every((door) => typeof door === "string")) return null
+      if (doors.length > doorsMax || !doors.every((door) => typeof door === "string")) return null
       if (addresses.length > addressesMax) return null
       const parsed = addresses.map((each) =>
         typeof each === "string" ? addressOfSocket(each) : null,
       )
       if (parsed.includes(null)) return null
-      return { t, id, doors, addresses: parsed as Address[], ttlMs }
+      const kept = Math.min(ttlMs, ttlMsMax)
+      return { t, id, doors: [...new Set(doors)], addresses: parsed as Address[], ttlMs: kept }
     }
     case "events": {
       const { batch } = message

@@ -4,9 +4,9 @@ import { fileURLToPath } from "node:url"
 import type { Duplex } from "node:stream"
 import { cleanEnvironment, tool } from "../kernel/tool.ts"
 import { fromGate, type FromGate, type FromGuard, type Order } from "./channel.ts"
-import { lines } from "./lines.ts"
+import { lines, type Lines } from "./lines.ts"
 
-/** Answers a gate's message; the promise holds the gate's next ones back. */
+/** Answers a gate's message; too many promises that are still open hold its next messages back. */
 export type Answer = (message: FromGate) => FromGuard | null | Promise<FromGuard | null>
 
 export interface Gates {
@@ -28,6 +28,8 @@ const firstInherited = 4
 /** A process that keeps dying is not started more often than this; the job then has no network. */
 const restartsMax = 100
 const restartDelayMs = 50
+/** What is kept of a process's last words, in characters. */
+const wordsMax = 4096
 /** Time to tell what was not told yet. */
 const stopTimeoutMs = 5_000
 const entry = fileURLToPath(new URL("./gate.js", import.meta.url))
@@ -52,12 +54,40 @@ function start(order: GateOrder): ChildProcess {
   )
 }
 
+/** Asks a process to end, waits for it, and makes it end when it does not. */
+async function end(child: ChildProcess, ask: (() => void) | undefined): Promise<void> {
+  const ended = new Promise((resolve) => child.once("exit", resolve))
+  ask?.()
+  const timer = setTimeout(() => child.kill("SIGKILL"), stopTimeoutMs)
+  await ended
+  clearTimeout(timer)
+}
+
 function orderOf(
   { tcp: _tcp, udp: _udp, ...facts }: GateOrder,
   listeners: readonly number[],
   datagrams: readonly number[],
 ): Order {
   return { t: "order", ...facts, listeners, datagrams }
+}
+
+/**
+ * Sends the answer to one message. What a gate process says may be made to break the guard: a message
+ * that cannot be answered costs the gate its life, never the guard its own.
+ */
+async function replyTo(
+  message: FromGate,
+  answer: Answer,
+  line: Lines,
+  broken: (why: string) => void,
+): Promise<void> {
+  try {
+    const reply = await answer(message)
+    // Why wait: a process that asks and does not read would fill our memory.
+    if (reply !== null && !line.send(reply)) await line.drained()
+  } catch (error) {
+    broken(`It sent a message that cannot be answered (${String(error).slice(0, wordsMax)}).`)
+  }
 }
 
 function startFailed(role: Order["role"], words: string): Error {
@@ -89,27 +119,31 @@ export function startGates(
     running.add(child)
     let served = false
     let words = ""
-    child.stderr?.on("data", (bytes: Buffer) => (words = (words + bytes.toString()).slice(-4096)))
+    child.stderr?.on(
+      "data",
+      (bytes: Buffer) => (words = (words + bytes.toString()).slice(-wordsMax)),
+    )
     const inherited = order.tcp.map((_, index) => firstInherited + index)
     const datagrams = order.udp.map((_, index) => firstInherited + order.tcp.length + index)
+    const broken = (why: string): void => {
+      words += why
+      child.kill("SIGKILL")
+    }
     const line = lines(
       child.stdio[3] as Duplex,
       (raw) => {
         const message = fromGate(raw)
-        if (message === null) {
-          words += "a message that is none"
-          child.kill("SIGKILL")
-        } else if (message.t === "ready") {
-          served = true
-          ready()
-        } else void Promise.resolve(answer(message)).then((reply) => reply && line.send(reply))
+        if (message === null) return broken("It sent a message that is none.")
+        if (message.t !== "ready") return replyTo(message, answer, line, broken)
+        served = true
+        return ready()
       },
       () => {},
     )
     line.send(orderOf(order, inherited, datagrams))
     stops.set(child, () => line.send({ t: "stop" }))
-    child.once("exit", () => {
-      running.delete(child)
+    const ended = (): void => {
+      if (!running.delete(child)) return
       stops.delete(child)
       line.close()
       if (stopping) return
@@ -118,6 +152,12 @@ export function startGates(
       died(order.role, words.trim())
       if (++restarts > restartsMax) return
       setTimeout(() => !stopping && run(order, () => {}, null), restartDelayMs)
+    }
+    child.once("exit", ended)
+    // Why: a job that has taken all process numbers must not end the guard thereby.
+    child.once("error", (error) => {
+      words += error.message
+      ended()
     })
   }
   const stops = new Map<ChildProcess, () => void>()
@@ -130,13 +170,7 @@ export function startGates(
     pids: () => [...running].flatMap(({ pid }) => (pid === undefined ? [] : [pid])),
     async stop() {
       stopping = true
-      const ended = [...running].map((child) => {
-        const end = new Promise((resolve) => child.once("exit", resolve))
-        stops.get(child)?.()
-        const timer = setTimeout(() => child.kill("SIGKILL"), stopTimeoutMs)
-        return end.then(() => clearTimeout(timer))
-      })
-      await Promise.all(ended)
+      await Promise.all([...running].map((child) => end(child, stops.get(child))))
     },
   }
 }

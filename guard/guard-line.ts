@@ -14,6 +14,7 @@ export interface GuardLine {
     source: Endpoint,
     target: Endpoint | null,
   ) => Promise<Owner>
+  /** Rejects when the kernel does not take them: the job must not learn of them then. */
   readonly admit: (
     doors: readonly string[],
     addresses: readonly Address[],
@@ -100,7 +101,7 @@ export function guardLine(
     (message) => {
       // Why unchecked: the guard is the one process that this one trusts.
       const answer = message as unknown as FromGuard
-      if (answer.t !== "owner" && answer.t !== "done") return receive(answer)
+      if (!("id" in answer)) return receive(answer)
       asked.get(answer.id)?.(answer)
       asked.delete(answer.id)
     },
@@ -128,8 +129,12 @@ export function guardLine(
         })
       }),
     admit: (doors, addresses, ttlMs) =>
-      new Promise((resolve) => {
-        ask({ t: "admit", doors, addresses, ttlMs }, () => resolve())
+      new Promise((resolve, reject) => {
+        ask({ t: "admit", doors, addresses, ttlMs }, ({ t }) => {
+          if (t === "done") resolve()
+          else
+            reject(new Error("Cannot admit addresses: the kernel refused, no answer may be given"))
+        })
       }),
     record: (body) => outbox.record(body),
     flushed: () => outbox.flushed(),

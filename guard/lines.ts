@@ -7,6 +7,10 @@ import type { Duplex } from "node:stream"
 
 /** One message, in bytes: a batch of events, the whole policy (10,000 rules are about 3 MB). */
 export const lineBytesMax = 16 << 20
+/** Pieces of an unfinished line that are kept apart; a peer may send single bytes. */
+const piecesMax = 256
+/** Messages that wait for what `receive` promised; beyond it nothing more is read. */
+const unansweredMax = 1_024
 
 export type Message = Readonly<Record<string, unknown>>
 
@@ -21,16 +25,18 @@ export interface Lines {
 /**
  * Reads and writes messages on `stream`.
  *
- * @param receive called once for each message, in order
+ * @param receive called once for each message, in order; a promise of it is an answer still to come,
+ *   which must not fail
  * @param closed called once, when the stream has ended for whatever reason
  */
 export function lines(
   stream: Duplex,
-  receive: (message: Message) => void,
+  receive: (message: Message) => unknown,
   closed: () => void,
 ): Lines {
   let rest: Buffer[] = []
   let restBytes = 0
+  let unanswered = 0
   const refuse = (): void => {
     stream.destroy()
   }
@@ -46,13 +52,23 @@ export function lines(
       from = end + 1
       const message = parse(line)
       if (message === null) return refuse()
-      receive(message)
+      const answer = receive(message)
+      if (answer instanceof Promise) wait(answer)
+      if (stream.destroyed) return
     }
     if (from === chunk.length) return
     rest.push(chunk.subarray(from))
     restBytes += chunk.length - from
-    if (restBytes > lineBytesMax) refuse()
+    if (restBytes > lineBytesMax) return refuse()
+    // Why pieces of doubled size and not one buffer: each byte is then copied a few times at most.
+    if (rest.length > piecesMax) rest = joined(rest)
   })
+  const wait = (answer: Promise<unknown>): void => {
+    if (++unanswered === unansweredMax) stream.pause()
+    void answer.finally(() => {
+      if (unanswered-- === unansweredMax) stream.resume()
+    })
+  }
   let ended = false
   const finish = (): void => {
     if (!ended) closed()
@@ -101,6 +117,24 @@ class Turn {
     if (this.#text !== "" && this.#stream.writable) this.#stream.write(this.#text)
     this.#text = ""
   }
+}
+
+/** The same bytes in few pieces: from the end, each takes in those before it that are no longer. */
+function joined(pieces: readonly Buffer[]): Buffer[] {
+  const kept: { bytes: number; parts: Buffer[] }[] = []
+  for (const piece of pieces) {
+    let last = { bytes: piece.length, parts: [piece] }
+    for (
+      let top = kept.at(-1);
+      top !== undefined && top.bytes <= 2 * last.bytes;
+      top = kept.at(-1)
+    ) {
+      last = { bytes: top.bytes + last.bytes, parts: [...top.parts, ...last.parts] }
+      kept.pop()
+    }
+    kept.push(last)
+  }
+  return kept.map(({ parts }) => (parts.length === 1 ? parts : [Buffer.concat(parts)])).flat()
 }
 
 function parse(line: Buffer): Message | null {

@@ -1,0 +1,77 @@
+import t from "tap"
+import { batchMax, fromGate } from "../../../guard/channel.ts"
+
+const source = { address: "198.51.100.7", port: 40_000 }
+const target = { address: "2001:db8::1", port: 443 }
+
+t.test("fromGate() takes the messages of a gate", (t) => {
+  t.strictSame(fromGate({ t: "ready" }), { t: "ready" })
+  const owner = { t: "owner", id: 1, transport: "tcp", source, target }
+  t.strictSame(fromGate(owner), owner)
+  t.strictSame(fromGate({ ...owner, target: null }), { ...owner, target: null })
+  const admit = { t: "admit", id: 2, doors: ["udp_53_53"], addresses: [], ttlMs: 0 }
+  t.strictSame(fromGate(admit), admit)
+  const batch = ["name", "flow", "request", "finding", "drop"].map((kind) => {
+    return { atMs: 1, body: { kind } }
+  })
+  t.strictSame(fromGate({ t: "events", id: 3, batch }), { t: "events", id: 3, batch })
+  t.end()
+})
+
+t.test("fromGate() takes nothing else of a message than what it knows", (t) => {
+  const message = { t: "owner", id: 1, transport: "udp", source, target: null, more: "x" }
+  t.notOk("more" in (fromGate(message) ?? {}))
+  const admit = { t: "admit", id: 2, doors: [], addresses: ["::ffff:198.51.100.1"], ttlMs: 1 }
+  t.match(fromGate(admit), { addresses: ["198.51.100.1"] }, "addresses in their one spelling")
+  t.end()
+})
+
+t.test("fromGate() bounds what makes the guard work", (t) => {
+  const admit = { t: "admit", id: 2, doors: ["a", "a", "b"], addresses: ["198.51.100.1"] }
+  t.match(fromGate({ ...admit, ttlMs: Number.MAX_SAFE_INTEGER }), {
+    doors: ["a", "b"],
+    ttlMs: 7 * 24 * 3_600_000,
+  })
+  const many = Array.from({ length: 2_000 }, (_, index) => `198.18.${index >> 8}.${index & 255}`)
+  t.equal(fromGate({ ...admit, addresses: many, ttlMs: 1 }), null)
+  t.equal(fromGate({ ...admit, doors: many, ttlMs: 1 }), null)
+  const batch = Array.from({ length: batchMax + 1 }, () => ({ atMs: 1, body: { kind: "flow" } }))
+  t.equal(fromGate({ t: "events", id: 1, batch }), null)
+  t.end()
+})
+
+t.test("fromGate() refuses what is not as agreed", (t) => {
+  const owner = { t: "owner", id: 1, transport: "tcp", source, target }
+  const admit = { t: "admit", id: 1, doors: ["a"], addresses: ["198.51.100.1"], ttlMs: 1 }
+  const event = { atMs: 1, body: { kind: "flow" } }
+  for (const message of [
+    {},
+    { t: "order" },
+    { t: "stop", id: 1 },
+    { t: "__proto__", id: 1 },
+    { ...owner, id: "1" },
+    { ...owner, id: -1 },
+    { ...owner, id: 1.5 },
+    { ...owner, id: 2 ** 60 },
+    { ...owner, transport: "icmp" },
+    { ...owner, source: null },
+    { ...owner, source: { address: "localhost", port: 1 } },
+    { ...owner, source: { ...source, port: 65_536 } },
+    { ...owner, target: undefined },
+    { ...admit, doors: [1] },
+    { ...admit, doors: "a" },
+    { ...admit, addresses: ["198.51.100.1 } ; flush ruleset"] },
+    { ...admit, addresses: [null] },
+    { ...admit, ttlMs: -1 },
+    { ...admit, ttlMs: "1" },
+    { t: "events", id: 1, batch: {} },
+    { t: "events", id: 1, batch: [null] },
+    { t: "events", id: 1, batch: [{ ...event, atMs: "now" }] },
+    { t: "events", id: 1, batch: [{ ...event, body: { kind: "run-ended" } }] },
+    { t: "events", id: 1, batch: [{ ...event, body: { kind: "run-started" } }] },
+    { t: "events", id: 1, batch: [event, { ...event, body: [] }] },
+  ]) {
+    t.equal(fromGate(message), null, JSON.stringify(message))
+  }
+  t.end()
+})
