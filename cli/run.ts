@@ -1,14 +1,15 @@
 /** `sluice run`: a command behind the firewall. */
-import { accessSync, constants, existsSync, readFileSync, realpathSync, statSync } from "node:fs"
+import { accessSync, constants, existsSync, realpathSync, statSync } from "node:fs"
 import { availableParallelism } from "node:os"
 import { delimiter, isAbsolute, join, resolve } from "node:path"
 import { isatty } from "node:tty"
 import { parseArgs } from "node:util"
 import { parseEndpoint } from "../net/endpoint.ts"
 import type { Endpoint } from "../net/endpoint.ts"
-import { openDefaultLogFile, openLogFile, runsDirectory } from "../events/log-file.ts"
+import { openDefaultLogFile, openLogFile, runsDirectory, type Owner } from "../events/log-file.ts"
 import { jobEnvironment, jobUser, type User } from "../guard/identity.ts"
 import { loadPolicy, type Loaded } from "../guard/load-policy.ts"
+import { readFileAs } from "../guard/read-file.ts"
 import { machineResolvers } from "../guard/resolvers.ts"
 import { run, type RunOptions } from "../guard/run.ts"
 import { specialRangesText } from "../guard/special-ranges.ts"
@@ -75,7 +76,20 @@ type Values = ReturnType<typeof parse>["values"]
 
 function parse(argv: readonly string[]) {
   const args = [...argv]
-  return parseArgs({ args, options, allowPositionals: true, strict: true })
+  try {
+    return parseArgs({ args, options, allowPositionals: true, strict: true })
+  } catch (error) {
+    throw new NotStarted(`Cannot read the options: ${reasonOf(error)}\nSee: sluice run --help`)
+  }
+}
+
+/** The first sentence of parseArgs() is for the user of a program, the rest for its author. */
+function reasonOf(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException
+  const [first = message] = message.split(". ")
+  return code === "ERR_PARSE_ARGS_UNKNOWN_OPTION"
+    ? `${first}, must be one of run's own; COMMAND's stand behind "--"`
+    : first
 }
 
 /** The error that ends a run before it began, and its exit status. */
@@ -141,14 +155,14 @@ function runOrder(
   const events = values.events ?? null
   return {
     policy,
-    specialRanges: specialRangesText(io.environment),
+    specialRanges: specialRangesText(io.environment, owner),
     user,
     command: [findCommand(name, environment, directory), ...argument],
     directory,
     environment,
     upstreams: upstreams.length > 0 ? upstreams : machineResolvers(),
     allowedSockets: (values["allow-socket"] ?? []).map(socketPath),
-    upstreamAuthorities: authorities(values["upstream-ca"] ?? []),
+    upstreamAuthorities: authorities(values["upstream-ca"] ?? [], owner),
     workers: workerCount(values.workers),
     step: io.environment["SLUICE_STEP"] ?? io.environment["GITHUB_ACTION"] ?? null,
     version: version(),
@@ -192,9 +206,10 @@ function upstream(text: string): Endpoint {
   throw new NotStarted(`Cannot read --upstream-dns "${text}": must be ADDRESS or ADDRESS:PORT`)
 }
 
-function authorities(files: readonly string[]): string | null {
+/** Why with the user's rights: the job is shown what stands there. */
+function authorities(files: readonly string[], owner: Owner): string | null {
   if (files.length === 0) return null
-  return files.map((file) => readFileSync(file, "utf8")).join("\n")
+  return files.map((file) => readFileAs(owner, file, "the authorities")).join("\n")
 }
 
 /** Where a socket really lies: what is hidden is known by that path (/var/run is a link to /run). */

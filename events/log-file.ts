@@ -146,7 +146,7 @@ function isMemoryDevice(stats: Stats): boolean {
 }
 
 /** Runs `act` with the rights of `owner` and no other; then takes root's back. */
-function as<Result>(owner: Owner, act: () => Result): Result {
+export function as<Result>(owner: Owner, act: () => Result): Result {
   const { geteuid, getegid, getgroups, seteuid, setegid, setgroups } = process
   const canChange = geteuid?.() === 0 && owner.uid !== 0
   if (!canChange || !getegid || !getgroups || !seteuid || !setegid || !setgroups) return act()
@@ -165,7 +165,7 @@ function as<Result>(owner: Owner, act: () => Result): Result {
 }
 
 /** Whether every directory from the root down to this one is root's, and nobody else may write there. */
-function onlyRootMayChange(directory: string): boolean {
+export function onlyRootMayChange(directory: string): boolean {
   for (let path = directory; ; path = dirname(path)) {
     try {
       const stats = lstatSync(path)

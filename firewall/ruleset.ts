@@ -18,8 +18,11 @@ export interface Share {
 
 export const tableName = "sluice"
 
-/** Refused targets that are told apart; what comes after is counted in one sum. */
-const refusedMax = 65_535
+/**
+ * Refused targets that are told apart; what comes after is counted in one sum. More would make a
+ * listing of all sets longer than the guard may wait for.
+ */
+const refusedMax = 16_384
 
 /** Counting sets: by target with a port, and without; `uid` where the kernel knows the sender. */
 function countingSets(prefix: string, uid: boolean): string {
@@ -157,7 +160,8 @@ ${countingSets("unclaimed", false)}${countingSets("sent", false)}${countingSets(
     iifname "${up}" oifname "${job}" ct state established goto answered
     iifname "${up}" oifname "${job}" ct state related meta l4proto { icmp, icmpv6 } accept
     iifname != "${job}" drop
-    meta l4proto tcp goto refused
+    # The gate's listeners take all TCP; where they are gone, none may pass, in audit mode either.
+    meta l4proto tcp goto unforwarded
     udp dport 53 goto unforwarded
 ${policyRules(share)}    goto refused
   }

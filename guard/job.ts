@@ -72,6 +72,8 @@ export function prepareJob(order: LaunchOrder): Promise<Job> {
   })
 }
 
+/** A command that is just being started gets its signal a moment later. */
+const notYetMs = 5
 /** Time for the command to end by itself after it was asked to. */
 const graceMs = 10_000
 
@@ -87,8 +89,11 @@ export function forwardSignals(job: Job, atTerminal: boolean, giveUp: () => void
   const signals: NodeJS.Signals[] = ["SIGINT", "SIGQUIT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"]
   const pass = (signal: NodeJS.Signals): void => {
     if (atTerminal && byKeyboard.has(signal)) return
+    const pid = job.pid()
+    // Why: 0 would be everybody in our own group, whoever called us included.
+    if (pid <= 0) return void setTimeout(() => pass(signal), notYetMs)
     try {
-      process.kill(job.pid(), signal)
+      process.kill(pid, signal)
     } catch {
       // Why: it has just ended.
     }

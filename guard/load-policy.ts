@@ -2,8 +2,9 @@
  * From a policy file on disk to the policy that is enforced: presets read, package managers asked,
  * `--allow` and `--deny` added. ✋ Reads files; decides nothing.
  */
-import { existsSync, readFileSync } from "node:fs"
+import { existsSync } from "node:fs"
 import { join } from "node:path"
+import type { Owner } from "../events/log-file.ts"
 import { realSurroundings } from "../managers/surroundings.ts"
 import type { Rule, Mode, Policy } from "../policies/policy.ts"
 import { emptyPolicy, extendPolicy, parseRuleLine, usedPresets } from "../policies/parse.ts"
@@ -11,6 +12,7 @@ import { readPolicy } from "../policies/imports.ts"
 import { printProblem } from "../policies/rule.ts"
 import type { Problem } from "../policies/rule.ts"
 import { presetNames, readPresets } from "./presets.ts"
+import { readFileAs } from "./read-file.ts"
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -61,6 +63,11 @@ export function policyFile(choice: PolicyChoice, { environment, directory }: Ask
   return names.find((path) => existsSync(path)) ?? null
 }
 
+/** Whose right to read the policy counts: the project may hold a link in its place. */
+function reader({ user }: Asker): Owner {
+  return { uid: user?.uid ?? 0, gid: user?.groups[0] ?? 0 }
+}
+
 /**
  * The policy of a run.
  *
@@ -71,7 +78,7 @@ export function loadPolicy(choice: PolicyChoice, asker: Asker): Loaded {
   const loaded: Loaded =
     file === null
       ? { policy: emptyPolicy(), problems: [], notes: [] }
-      : policyOf(readFileSync(file, "utf8"), file, asker)
+      : policyOf(readFileAs(reader(asker), file, "the policy"), file, asker)
   const problems = [...loaded.problems]
   const rules: Rule[] = []
   for (const effect of ["allow", "deny"] as const) {

@@ -50,8 +50,9 @@ function planScope(policy: Policy, id: string): RunScope {
   const taken = takenPrefixes(policy)
   const job = link(["net0", "job0"], randomBytes(8), taken)
   const own = [prefixOf(job.outer.four, 30), prefixOf(job.outer.six, 64)]
+  // Why the end of the id: it begins with the day, and two runs of one day must not meet.
   const uplink = needsUplink(policy)
-    ? link(["up0", `slu${id.slice(0, 8)}`], randomBytes(8), [...taken, ...own])
+    ? link(["up0", `slu${id.slice(-8)}`], randomBytes(8), [...taken, ...own])
     : null
   return { job, uplink, gatePort, resolverPort }
 }

@@ -109,18 +109,19 @@ const world: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     "guard/gates.ts": "starts the gate's processes",
     "guard/job.ts": "starts the thread of the job, passes signals on",
     "guard/launch.ts": "starts the job, in the job's namespaces",
-    "guard/load-policy.ts": "reads the policy",
+    "guard/load-policy.ts": "looks where the policy is",
     "guard/machine-probes.ts": "reads what the machine says of itself, for doctor",
     "guard/network.ts": "closes the descriptors of sockets and namespaces",
     "guard/presets.ts": "reads the presets that Sluice ships",
     "guard/privileges.ts": "gives up root, and reads in /proc that it is gone",
     "guard/probes.ts": "tries what a run needs, for doctor",
+    "guard/read-file.ts":
+      "reads the policy, authorities and special ranges, as the job's user could",
     "guard/resolver-link.ts": "lets workers ask the resolver, over a socket in the run's folder",
     "guard/resolvers.ts": "reads resolv.conf",
     "guard/run-directory.ts": "keeps the run's folder, finds those of dead runs",
     "guard/run.ts":
       "looks at the log's file; makes the folder in which workers meet the resolver; reads who uses which uid",
-    "guard/special-ranges.ts": "reads the table that $SLUICE_SPECIAL_RANGES names",
     "guard/trust.ts": "reads the machine's certificate bundle",
     "guard/uplink.ts": "reads the machine's settings before it changes them",
     "guard/version.ts": "reads package.json",
@@ -134,7 +135,7 @@ const world: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     "cli/main.ts": "writes to standard output and error, reads arguments, ends the process",
     "cli/policy.ts": "reads the policy that it is asked about",
     "cli/report.ts": "writes the report to the file of -o",
-    "cli/run.ts": "finds the command, reads further authorities",
+    "cli/run.ts": "finds the command",
   },
 }
 
