@@ -141,7 +141,7 @@ export function machineState(lab: Lab): string {
     inside(lab, [
       "sh",
       "-c",
-      "cd /proc/sys/net && find . -type f -readable ! -name flush ! -name '*stat*' ! -path '*/neigh/*' | LC_ALL=C sort | xargs grep -H . 2>/dev/null; true",
+      "cd /proc/sys/net && find . -type f -readable ! -name flush ! -name '*stat*' ! -name nf_conntrack_count ! -path '*/neigh/*' | LC_ALL=C sort | xargs grep -H . 2>/dev/null; true",
     ]),
     execFileSync("ip", ["netns"], { encoding: "utf8" })
       .split("\n")
@@ -172,7 +172,13 @@ export function descendants(pid: number): number[] {
   return found
 }
 
-/** Those of them that still live. */
+/** Those of them that still live; what only waits to be buried does not. */
 export function alive(pids: readonly number[]): number[] {
-  return pids.filter((pid) => existsSync(`/proc/${pid}`))
+  return pids.filter((pid) => {
+    try {
+      return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, "utf8"))
+    } catch {
+      return false
+    }
+  })
 }
