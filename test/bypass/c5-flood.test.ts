@@ -88,9 +88,7 @@ function residentKib(pid: number): number {
 /** The most that each of our processes held, by role, until the run has ended. */
 async function peaks(run: Started): Promise<Map<string, number>> {
   const most = new Map<string, number>()
-  let ended = false
-  void run.end.then(() => (ended = true))
-  while (!ended) {
+  while (run.child.exitCode === null && run.child.signalCode === null) {
     const ours = descendants(run.pid).filter((pid) =>
       commandLine(pid).join(" ").includes("gate.js"),
     )
