@@ -19,6 +19,8 @@ import type { Connection, Final, Input, Judge, Output, Refusal, Timer } from "./
 export const openingTimeoutMs = 10_000
 /** How long a client may be silent before the upstream is asked whether it speaks first. */
 export const silenceMs = 300
+/** How long a client may still be silent where only its words could lead to something allowed. */
+export const wordlessMs = 3_000
 /** How long a flow that is denied already may still say who it meant. */
 export const graceMs = 300
 /** How long an upstream may keep a client waiting for its greeting (RFC 5321 §4.5.3.2.1). */
@@ -113,7 +115,12 @@ function said(judge: Judge, connection: Connection, bytes: Uint8Array): Stepped 
     // Why: the client did speak first; now its opening has its time.
     outputs.push({ do: "stop-timer", timer: "greeting" })
     outputs.push({ do: "start-timer", timer: "opening", afterMs: openingTimeoutMs })
-  } else if (first && next.phase === "opening") outputs.push({ do: "stop-timer", timer: "silence" })
+  } else if (first && next.phase === "opening") {
+    outputs.push({ do: "stop-timer", timer: "silence" })
+    if (next.tried !== null) {
+      outputs.push({ do: "start-timer", timer: "opening", afterMs: openingTimeoutMs })
+    }
+  }
   if (classified === null) return [next, outputs]
   const [last, more] = withOpening(judge, next, classified)
   return [last, [...outputs, ...more]]
@@ -291,6 +298,7 @@ function ended(judge: Judge, connection: Connection): Stepped {
   }
   // Why: one who ends without a word may still listen to a server that speaks first.
   if (phase === "trying" || phase === "listening") return [connection, []]
+  if (connection.tried !== null) return decided(connection, connection.tried)
   return [{ ...connection, phase: "over" }, [...stopTimers, { do: "forget" }]]
 }
 
@@ -304,7 +312,11 @@ function closed(connection: Connection): Stepped {
   if (final !== null) return [over, [...outputs, { do: "refuse", by: "reset" }]]
   // Why: a connection that was opened and closed without a byte (the slower one of two families)
   // said nothing and reached nobody; half an opening was meant for somebody.
-  if (reader.bytes.length === 0) return [over, [...outputs, { do: "forget" }]]
+  if (reader.bytes.length === 0) {
+    const denied = phase === "opening" ? connection.tried : null
+    if (denied === null) return [over, [...outputs, { do: "forget" }]]
+    return [{ ...over, final: denied, tried: null }, [...outputs, { do: "refuse", by: "reset" }]]
+  }
   const unsaid = connection.classified ?? reader.ended()
   return [
     { ...over, classified: unsaid, final: gaveUp },
@@ -336,8 +348,10 @@ function timed(judge: Judge, connection: Connection, timer: Timer): Stepped {
       if (phase !== "opening" && phase !== "trying" && phase !== "listening") {
         return [connection, []]
       }
-      if (reader.bytes.length === 0)
-        return phase === "opening" ? late(connection) : [connection, []]
+      if (reader.bytes.length === 0) {
+        if (phase !== "opening") return [connection, []]
+        return connection.tried === null ? late(connection) : decided(connection, connection.tried)
+      }
       const classified = reader.late()
       return judged(judge, { ...connection, classified }, classified)
     }
@@ -361,9 +375,14 @@ function late(connection: Connection): Stepped {
 function tried(judge: Judge, connection: Connection): Stepped {
   const opening = { kind: "opaque", serverFirst: true } as const
   const verdict = judge.decide({ ...connection.flow, opening })
-  if (verdict.decision === "wait" || verdict.permit === null) return [connection, []]
+  if (verdict.decision === "wait") return [connection, []]
+  const tried: Final = { ...verdict, detail: null }
+  if (verdict.permit === null) {
+    const wordless = { do: "start-timer", timer: "opening", afterMs: wordlessMs } as const
+    return [{ ...connection, tried }, [wordless]]
+  }
   return [
-    { ...connection, phase: "trying", tried: { ...verdict, detail: null } },
+    { ...connection, phase: "trying", tried },
     [
       { do: "stop-timer", timer: "opening" },
       { do: "dial", permit: verdict.permit },

@@ -7,6 +7,7 @@ import {
   opened,
   openingTimeoutMs,
   silenceMs,
+  wordlessMs,
   step,
   wantsBytes,
 } from "../../../proxy/connection.ts"
@@ -261,6 +262,18 @@ t.test("step() dials for a silent client where a server may speak first", async 
   t.same(served.said, [...begin, "carry"])
   t.match(served.connection.classified?.opening, { kind: "opaque", serverFirst: true })
   t.same(play(ssh, 22, [...silent, timer("greeting")]).said.slice(-2), ["hang-up", "refuse reset"])
+})
+
+t.test("step() tells whom a client meant that waited in vain for a server to speak", async (t) => {
+  const silent = [names(), timer("silence")]
+  for (const last of [timer("opening"), ended, closed]) {
+    const { connection, said } = play(ssh, 22, [...silent, last])
+    t.same(said.slice(1), [`start opening ${wordlessMs}`, "refuse reset"])
+    t.equal(connection.final?.reason, "address-not-allowed")
+  }
+  t.same(play(ssh, 22, [names(), closed]).said.slice(1), ["forget"], "not one that left at once")
+  const late = play(ssh, 22, [...silent, bytes(make.helloFor("allowed.test"))])
+  t.same(late.said.slice(-2), [`start opening ${openingTimeoutMs}`, "dial allowed.test"])
 })
 
 t.test("step() judges a client that breaks its silence by what it says", async (t) => {
