@@ -4,7 +4,7 @@
  * Three network namespaces: the machine's, the gate's and the job's. The job is joined to the gate by
  * one link, and the gate to the machine by a second one only where packets other than TCP may leave.
  */
-import { addressFromBytes, contains, prefixOf } from "../net/address.ts"
+import { addressFromBytes, contains, parsePrefix, prefixOf } from "../net/address.ts"
 import type { Address, Prefix } from "../net/address.ts"
 
 /** Both ends of one veth pair. */
@@ -55,7 +55,7 @@ export function link(
     const base = [198, 18 + (block >> 14), (block >> 6) & 0xff, (block & 0x3f) << 2] as const
     const four = (host: number): Address => made([base[0], base[1], base[2], base[3] + host])
     if (overlaps(four(0), 30)) continue
-    const site = [0xfd, c, d, e, f, g, h, step & 0xff, 0, 0, 0, 0, 0, 0, 0]
+    const site = [0xfd, c ^ (step & 0xff), d, e, f, g, h, step >> 8, 0, 0, 0, 0, 0, 0, 0]
     const six = (host: number): Address => made([...site, host])
     if (overlaps(six(0), 64)) continue
     return {
@@ -66,6 +66,17 @@ export function link(
     }
   }
   throw new Error("Cannot find addresses for the job's link: 198.18.0.0/15 is wholly in use here")
+}
+
+/** What link() chooses from. */
+const pools = ["198.18.0.0/15", "fd00::/8"].flatMap((text) => parsePrefix(text) ?? [])
+
+/**
+ * Whether a prefix covers all that link() could choose: no link can keep clear of it, and none need.
+ * The link's own route is narrower, and nobody gets through to our ends.
+ */
+export function coversPool(prefix: Prefix): boolean {
+  return pools.some((pool) => prefix.length <= pool.length && contains(prefix, pool.address))
 }
 
 function made(bytes: readonly number[]): Address {

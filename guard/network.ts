@@ -8,7 +8,14 @@ import { addressBytes, parseAddress, parsePrefix, prefixOf } from "../net/addres
 import type { Address, Prefix } from "../net/address.ts"
 import { namedDoors, needsUplink, packetRules } from "../firewall/packets.ts"
 import { gateRuleset, jobRuleset, tableName, type Share } from "../firewall/ruleset.ts"
-import { gateMark, gateTable, link, type Link, type RunScope } from "../firewall/scope.ts"
+import {
+  gateMark,
+  gateTable,
+  link,
+  type Link,
+  type RunScope,
+  coversPool,
+} from "../firewall/scope.ts"
 import { ip, routedPrefixes, setNetworkSetting } from "../kernel/link.ts"
 import { bindSocket, listenTransparently } from "../kernel/listener.ts"
 import { createNetwork, currentNetwork, inNetwork, type Network } from "../kernel/namespace.ts"
@@ -66,7 +73,7 @@ function takenPrefixes(policy: Policy): Prefix[] {
   const named = policy.rules.flatMap(({ target }) =>
     target.kind === "address" && target.prefix.length > 0 ? [target.prefix] : [],
   )
-  return [...routed, ...named]
+  return [...routed, ...named].filter((prefix) => !coversPool(prefix))
 }
 
 function hostPrefix(text: string): Prefix | null {
