@@ -169,7 +169,7 @@ function runOrder(
     context: contextOf(io.environment),
     openLog: (id) =>
       events === null
-        ? openDefaultLogFile(runsDirectory(user.home ?? "/root", environment), id, owner)
+        ? openDefaultLogFile(runsOf(user, environment), id, owner)
         : openLogFile(events, owner),
     // Why not process.stdin: it would make the pipes that the command shares non-blocking.
     atTerminal: [0, 1, 2].some((descriptor) => isatty(descriptor)),
@@ -210,6 +210,12 @@ function upstream(text: string): Endpoint {
 function authorities(files: readonly string[], owner: Owner): string | null {
   if (files.length === 0) return null
   return files.map((file) => readFileAs(owner, file, "the authorities")).join("\n")
+}
+
+/** Where the user's logs go; some users' home is a path where nothing is, and stays so. */
+function runsOf({ home }: User, environment: Readonly<Record<string, string>>): string {
+  const there = home !== null && existsSync(home)
+  return runsDirectory(there ? home : "/var/lib", there ? environment : {})
 }
 
 /** Where a socket really lies: what is hidden is known by that path (/var/run is a link to /run). */

@@ -165,7 +165,7 @@ export function as<Result>(owner: Owner, act: () => Result): Result {
 }
 
 /** Whether every directory from the root down to this one is root's, and nobody else may write there. */
-export function onlyRootMayChange(directory: string): boolean {
+function onlyRootMayChange(directory: string): boolean {
   for (let path = directory; ; path = dirname(path)) {
     try {
       const stats = lstatSync(path)

@@ -113,7 +113,13 @@ export function watchDrops(network: RunNetwork, mode: Mode, record: Record_): Dr
     overflowed("gate", gate)
     return gate
   }
-  const timer = setInterval(look, everyMs)
+  const timer = setInterval(() => {
+    try {
+      look()
+    } catch {
+      // Why: a busy machine may keep nft from answering; the counters stay, and are read next time.
+    }
+  }, everyMs)
   timer.unref()
   return {
     end() {

@@ -19,14 +19,15 @@ type Environment = Readonly<Record<string, string | undefined>>
  */
 export function jobUser(wanted: string | null, environment: Environment): User {
   const key = wanted ?? environment["SUDO_UID"] ?? "0"
-  if (!/^[\w.@$-]{1,64}$/.test(key)) throw new Error(unknownUser(key))
+  // Why no leading hyphen: getent would take it for an option.
+  if (!/^[\w.@$][\w.@$-]{0,63}$/.test(key)) throw new Error(unknownUser(key))
   let entry: string[]
   try {
     entry = runTool("getent", ["passwd", key]).trim().split(":")
   } catch {
     // Why: a container may have no entry for the number that called sudo; the number is enough.
-    if (!/^\d+$/.test(key)) throw new Error(unknownUser(key))
     const gid = wanted === null ? (environment["SUDO_GID"] ?? key) : key
+    if (!isId(key) || !isId(gid)) throw new Error(unknownUser(key))
     return { name: key, uid: Number(key), gid: Number(gid), groups: [], home: null, shell: null }
   }
   const [name = key, , uid = "", gid = "", , home = "", shell = ""] = entry
@@ -39,6 +40,11 @@ export function jobUser(wanted: string | null, environment: Environment): User {
     home: home || null,
     shell: shell || null,
   }
+}
+
+/** A user's or group's number. The highest means "no change" to setresuid(2). */
+function isId(text: string): boolean {
+  return /^\d{1,10}$/.test(text) && Number(text) < 0xffffffff
 }
 
 function unknownUser(key: string): string {

@@ -6,8 +6,8 @@
  * nor in the job.
  */
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs"
-import { dirname, resolve } from "node:path"
-import { as, onlyRootMayChange, type Owner } from "../events/log-file.ts"
+import { resolve } from "node:path"
+import { as, type Owner } from "../events/log-file.ts"
 
 /** The longest policy that was measured has 10,000 rules and under 1 MiB; a bundle of authorities 250 KiB. */
 export const fileBytesMax = 16 << 20
@@ -18,7 +18,7 @@ type What = "the policy" | "the authorities" | "the special ranges"
 /**
  * The text of a file.
  *
- * @param owner whose right to read counts. Root's counts too where only root can have put the file.
+ * @param owner whose right to read counts
  * @throws Error when it cannot be read, is no regular file, or is longer than `fileBytesMax`
  */
 export function readFileAs(owner: Owner, path: string, what: What): string {
@@ -33,10 +33,7 @@ export function readFileAs(owner: Owner, path: string, what: What): string {
     const { code = String(error) } = error as NodeJS.ErrnoException
     if (code === "ENOENT") return refuse("there is no such file")
     if (code !== "EACCES") return refuse(`the system says ${code}, must be a readable file`)
-    if (!onlyRootMayChange(dirname(absolute))) {
-      return refuse("the user whom the command runs as may not read it, must be allowed to")
-    }
-    fd = open(absolute)
+    return refuse("the user whom the command runs as may not read it, must be allowed to")
   }
   try {
     const stats = fstatSync(fd)

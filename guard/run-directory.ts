@@ -3,7 +3,7 @@
  * changed, so that the next start can undo what a run that was killed left behind.
  */
 import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs"
-import { readlinkSync } from "node:fs"
+import { readlinkSync, statSync } from "node:fs"
 import { join } from "node:path"
 
 /** How to put back one thing that a run changed outside its own namespaces. */
@@ -35,7 +35,9 @@ export interface RunDirectory {
   readonly close: () => void
 }
 
-const root = "/run/sluice"
+const defaultRoot = "/run/sluice"
+/** A directory without a record is of a run that is just starting, or was killed in that moment. */
+const startingMs = 10_000
 
 /** Field 22 of /proc/PID/stat: with the pid it names a process for ever. null: there is none. */
 function startTicks(pid: number): string | null {
@@ -51,7 +53,12 @@ function ourNetwork(): string {
   return readlinkSync("/proc/self/ns/net")
 }
 
-export function openRunDirectory(id: string, undo: (done: Undo) => void): RunDirectory {
+/** @param root where runs have their directories; only root may write there */
+export function openRunDirectory(
+  id: string,
+  undo: (done: Undo) => void,
+  root = defaultRoot,
+): RunDirectory {
   const path = join(root, id)
   mkdirSync(root, { recursive: true, mode: 0o711 })
   mkdirSync(path, { mode: 0o711 })
@@ -71,11 +78,11 @@ export function openRunDirectory(id: string, undo: (done: Undo) => void): RunDir
   return {
     path,
     note(change) {
-      noted.push(asOthersFoundIt(id, change))
+      noted.push(asOthersFoundIt(root, id, change))
       write()
     },
     close() {
-      putBack(id, noted, undo)
+      putBack(root, id, noted, undo)
       rmSync(path, { recursive: true, force: true })
     },
   }
@@ -87,7 +94,7 @@ export function openRunDirectory(id: string, undo: (done: Undo) => void): RunDir
  *
  * @returns the ids of the runs that were cleaned up
  */
-export function cleanDeadRuns(undo: (done: Undo) => void): string[] {
+export function cleanDeadRuns(undo: (done: Undo) => void, root = defaultRoot): string[] {
   let names: string[]
   try {
     names = readdirSync(root)
@@ -98,28 +105,34 @@ export function cleanDeadRuns(undo: (done: Undo) => void): string[] {
   for (const name of names) {
     const record = readRecord(join(root, name, "record.json"))
     if (record !== null && startTicks(record.pid) === record.startedTicks) continue
+    if (record === null && isStarting(join(root, name))) continue
     if (record !== null && record.undo.length > 0 && record.network !== ourNetwork()) continue
-    putBack(name, record?.undo ?? [], undo)
+    putBack(root, name, record?.undo ?? [], undo)
     rmSync(join(root, name), { recursive: true, force: true })
     cleaned.push(name)
   }
   return cleaned
 }
 
-function putBack(id: string, noted: readonly Undo[], undo: (done: Undo) => void): void {
+function putBack(
+  root: string,
+  id: string,
+  noted: readonly Undo[],
+  undo: (done: Undo) => void,
+): void {
   for (const change of noted.toReversed()) {
-    if (change.kind !== "setting" || settingOfOthers(id, change.name) === null) undo(change)
+    if (change.kind !== "setting" || settingOfOthers(root, id, change.name) === null) undo(change)
   }
 }
 
 /** A setting that another living run has changed already: what it was before that. */
-function asOthersFoundIt(id: string, change: Undo): Undo {
+function asOthersFoundIt(root: string, id: string, change: Undo): Undo {
   if (change.kind !== "setting") return change
-  return settingOfOthers(id, change.name) ?? change
+  return settingOfOthers(root, id, change.name) ?? change
 }
 
 /** The same setting as noted by another run here that still lives: the last to end puts it back. */
-function settingOfOthers(id: string, setting: string): Undo | null {
+function settingOfOthers(root: string, id: string, setting: string): Undo | null {
   for (const name of readdirSync(root)) {
     const record = name === id ? null : readRecord(join(root, name, "record.json"))
     if (record === null || startTicks(record.pid) !== record.startedTicks) continue
@@ -128,6 +141,11 @@ function settingOfOthers(id: string, setting: string): Undo | null {
     if (same !== undefined) return same
   }
   return null
+}
+
+function isStarting(path: string): boolean {
+  const facts = statSync(path, { throwIfNoEntry: false })
+  return facts === undefined || Date.now() - facts.ctimeMs < startingMs
 }
 
 function readRecord(path: string): Record_ | null {
