@@ -37,6 +37,8 @@ export interface RunNetwork {
   readonly diag: SocketDiag
   /** Sets that admission.ts may fill. */
   readonly doors: readonly string[]
+  /** Joins both namespaces, each behind its rules. Call once; until then nothing can pass. */
+  readonly build: () => void
   /** Whether both tables stand as they were made. */
   readonly stands: () => boolean
   readonly close: () => void
@@ -134,19 +136,17 @@ function buildJob(job: Network, scope: RunScope, share: Share): void {
 }
 
 /**
- * Builds the network of one run.
+ * Makes the namespaces and sockets of one run, which nothing joins yet.
  *
  * @param id the run's id; names what must have a name in the machine's namespace
  * @param workers how many gate workers will share the listening port
  */
-export function buildNetwork(policy: Policy, id: string, workers: number): RunNetwork {
+export function makeNetwork(policy: Policy, id: string, workers: number): RunNetwork {
   const scope = planScope(policy, id)
   const share = { mode: policy.mode, rules: packetRules(policy), doors: namedDoors(policy) }
   const machine = currentNetwork()
   const gate = createNetwork()
   const job = createNetwork()
-  buildGate(gate, job, scope, share)
-  buildJob(job, scope, share)
   const listeners = inNetwork(gate, () =>
     Array.from({ length: workers }, () => listenTransparently(gatePort)),
   )
@@ -171,6 +171,10 @@ export function buildNetwork(policy: Policy, id: string, workers: number): RunNe
     listeners,
     resolver,
     diag,
+    build() {
+      buildGate(gate, job, scope, share)
+      buildJob(job, scope, share)
+    },
     stands: () =>
       inNetwork(gate, () =>
         hasChains("inet", tableName, ["capture", "input", "forward", "output"]),

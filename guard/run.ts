@@ -21,7 +21,7 @@ import { startGates, type GateOrder } from "./gates.ts"
 import { gateUid, type User } from "./identity.ts"
 import { forwardSignals, prepareJob } from "./job.ts"
 import type { LaunchOrder } from "./launch.ts"
-import { buildNetwork, type RunNetwork } from "./network.ts"
+import { makeNetwork, type RunNetwork } from "./network.ts"
 import { jobResolverText } from "./resolvers.ts"
 import { cleanDeadRuns, openRunDirectory } from "./run-directory.ts"
 import { trustBundle } from "./trust.ts"
@@ -207,10 +207,8 @@ async function prepare(
   const { policy } = options
   const directory = openRunDirectory(id, undo)
   undoing.add(directory.close)
-  const network = buildNetwork(policy, id, options.workers)
+  const network = makeNetwork(policy, id, options.workers)
   undoing.add(network.close)
-  const { uplink } = network.scope
-  if (uplink !== null) buildUplink(network.gate, network.machine, uplink, id, directory)
   log.record(runStarted(options), Date.now())
 
   const orders = gateOrders(options, network, directory.path)
@@ -222,8 +220,12 @@ async function prepare(
   const drops = watchDrops(network, policy.mode, (body) => void log.record(body, Date.now()))
   undoing.add(drops.end)
   const preparing = prepareJob(launchOrder(options, network, directory.path, file))
+  undoing.add(async () => (await preparing).kill())
+  // Why now and not first: the processes start meanwhile, and that takes longer.
+  network.build()
+  const { uplink } = network.scope
+  if (uplink !== null) buildUplink(network.gate, network.machine, uplink, id, directory)
   const [job] = await Promise.all([preparing, gates.ready])
-  undoing.add(job.kill)
   know(job.initPid)
   if (!network.stands()) throw new Error("Cannot enforce: the firewall's tables do not stand")
   return async () => {
