@@ -127,7 +127,6 @@ function buildJob(job: Network, scope: RunScope, share: Share): void {
     quieten()
     const { inner, outer } = scope.job
     ip([
-      "link set lo up",
       ...addressCommands(inner, scope.job),
       `route add 0.0.0.0/0 via ${outer.four}`,
       `route add ::/0 via ${outer.six}`,
@@ -151,6 +150,8 @@ export function makeNetwork(policy: Policy, id: string, workers: number): RunNet
     Array.from({ length: workers }, () => listenTransparently(gatePort)),
   )
   const loopbacks = [Uint8Array.of(127, 0, 0, 1), addressBytes("::1" as Address)]
+  // Why now: a socket bound to an address that is not there yet would answer from another one.
+  inNetwork(job, () => ip(["link set lo up"]))
   const { resolver, diag } = inNetwork(job, () => ({
     resolver: {
       tcp: loopbacks.map((address) => bindSocket("tcp", address, resolverPort)),

@@ -108,7 +108,6 @@ export const c = {
   SO_SNDBUFFORCE: 32,
   // linux/in.h, linux/in6.h
   SOL_IP: 0,
-  IP_FREEBIND: 15,
   IP_TRANSPARENT: 19,
   SOL_IPV6: 41,
   IPV6_V6ONLY: 26,

@@ -68,8 +68,6 @@ export function bindSocket(kind: "tcp" | "udp", address: Uint8Array, port: numbe
     if (family === c.AF_INET6) {
       call("setsockopt", "keep IPv6 alone", fd, c.SOL_IPV6, c.IPV6_V6ONLY, yes, 4)
     }
-    // Why: the loopback device may not be up yet.
-    call("setsockopt", "bind early", fd, c.SOL_IP, c.IP_FREEBIND, yes, 4)
     if (kind === "udp") {
       const size = Buffer.alloc(4)
       size.writeInt32LE(receiveBufferBytes)
