@@ -11,7 +11,7 @@ t.setTimeout(300_000)
 const skip = whyNoLab() ?? false
 
 /** Each flood ends after this time, whatever it has reached: machines differ. */
-const floodSeconds = 25
+const floodSeconds = 20
 const connections = 50_000
 const names = 100_000
 /** Resident memory of one of our processes: Node's own is about 60 MiB. */
@@ -141,7 +141,7 @@ t.test("floods", { skip, timeout: 280_000 }, async (t) => {
       const refused = run.stdout().match(/^no .*/gm) ?? []
       const slowest = Math.max(...served.map((line) => Number(line.slice(3))))
       t.comment(`served ${served.length}, slowest ${slowest} ms; not ${refused.length}`)
-      t.ok(served.length >= 10, "others are served")
+      t.ok(served.length >= 5, "others are served")
       t.ok(refused.length <= served.length / 4, refused.slice(0, 5).join("; "))
       t.strictSame(await lab.seen(word), [], "the canary never left")
       isWhole(t, readEvents(run.eventsFile))

@@ -47,7 +47,7 @@ t.test("row 85: signals", { skip, timeout: 290_000 }, async (t) => {
     t.ok(kinds.has("tcp") && kinds.has("http") && kinds.has("datagram") && kinds.has("name"))
   })
 
-  for (const name of ["SIGKILL", "SIGTERM", "SIGHUP"] as const) {
+  for (const name of ["SIGKILL", "SIGTERM"] as const) {
     await t.test(`row 85: ${name} of each gate process`, async (t) => {
       const before = machineState(lab)
       const word = canary()
@@ -114,7 +114,7 @@ t.test("row 85: signals", { skip, timeout: 290_000 }, async (t) => {
     await leavesNothing(t, lab, before, run.pid, tree)
   })
 
-  for (const afterMs of [0, 80, 160, 240, 320, 400, 500, 700, 1_000]) {
+  for (const afterMs of [0, 100, 200, 300, 450, 600, 1_000]) {
     await t.test(`row 85: kill -9 of the guard after ${afterMs} ms`, async (t) => {
       const before = machineState(lab)
       const word = canary()

@@ -127,7 +127,7 @@ export function runDirectories(pid: number): string[] {
 
 function inside(lab: Lab, argv: readonly string[]): string {
   const enter = [`--net=/run/netns/${lab.bed.host}`, "--", ...argv]
-  return execFileSync("nsenter", enter, { encoding: "utf8" })
+  return execFileSync("nsenter", enter, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] })
 }
 
 /** All of the lab's machine that a run could have changed, as text. */

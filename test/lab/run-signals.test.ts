@@ -181,6 +181,22 @@ curses.wrapper(main)
     t.notOk(readdirSync("/run/sluice").includes(id), "no directory is left")
   })
 
+  await t.test("a start on another machine that shares /run touches neither", async (t) => {
+    const other = await labFor(t, {})
+    await settled(other)
+    const [here, there] = [machineState(lab), machineState(other)]
+    const run = startGuarded(lab, { policy }, ["sh", "-c", "echo ready; exec sleep 20"])
+    await until("the job runs", () => run.stdout().includes("ready"))
+    signal(run.pid, "SIGKILL")
+    await run.end
+    const beside = startGuarded(other, { policy }, ["true"])
+    t.equal(await beside.end, 0, beside.stderr())
+    t.equal(machineState(other), there, "the other machine is as it was")
+    t.not(machineState(lab), here, "what was left here waits")
+    await startGuarded(lab, { policy }, ["true"]).end
+    t.equal(machineState(lab), here, "until the next start here")
+  })
+
   await t.test("two runs at once do not meet", async (t) => {
     const before = machineState(lab)
     const serve = `
