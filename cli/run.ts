@@ -215,7 +215,7 @@ function authorities(files: readonly string[], owner: Owner): string | null {
 /** Where the user's logs go; some users' home is a path where nothing is, and stays so. */
 function runsOf({ home }: User, environment: Readonly<Record<string, string>>): string {
   const there = home !== null && existsSync(home)
-  return runsDirectory(there ? home : "/var/lib", there ? environment : {})
+  return there ? runsDirectory(home, environment) : "/var/lib/sluice/runs"
 }
 
 /** Where a socket really lies: what is hidden is known by that path (/var/run is a link to /run). */
