@@ -5,6 +5,9 @@
  * denies everything that it names: closed.
  */
 import type { Prefix } from "../net/address.ts"
+import type { Hostname } from "../net/hostname.ts"
+import type { Compiled } from "../policies/compile.ts"
+import { kernelEntries, type KernelEntry } from "../policies/decide-name.ts"
 import type { Policy, Ports, Rule, Target } from "../policies/policy.ts"
 
 export interface PacketRule {
@@ -82,6 +85,19 @@ function isUdpByName(target: Target): target is Extract<Target, { kind: "host" }
 /** Whether all of some ports lie within others. */
 export function within(inner: Ports, outer: Ports): boolean {
   return outer.first <= inner.first && inner.last <= outer.last
+}
+
+/** Gives the function that names the sets into which the addresses of a name belong. */
+export function doorsFor(policy: Compiled): (name: Hostname) => string[] {
+  const doors = namedDoors(policy.policy)
+  const opens = (door: NamedDoor, { transport, ports }: KernelEntry): boolean =>
+    door.transport === transport &&
+    (door.ports === null || (ports !== null && within(door.ports, ports)))
+  return (name) => {
+    if (doors.length === 0) return []
+    const entries = kernelEntries(policy, name)
+    return doors.filter((door) => entries.some((entry) => opens(door, entry))).map(({ set }) => set)
+  }
 }
 
 /** Whether any packet other than TCP may leave, so that the gate needs a way to the machine. */

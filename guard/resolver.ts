@@ -1,30 +1,13 @@
 /** The resolver's role of a gate process: the room `dns` introduced to the policy and the guard. */
 import { parseHostname } from "../net/hostname.ts"
 import { startResolver } from "../dns/resolver.ts"
-import { namedDoors, within } from "../firewall/packets.ts"
+import { doorsFor } from "../firewall/packets.ts"
 import type { Compiled } from "../policies/compile.ts"
-import { decideName, kernelEntries, mayResolveTo } from "../policies/decide-name.ts"
+import { decideName, mayResolveTo } from "../policies/decide-name.ts"
 import type { Order } from "./channel.ts"
 import type { Serving } from "./gate.ts"
 import type { GuardLine } from "./guard-line.ts"
 import { serveNames } from "./resolver-link.ts"
-
-/** Names of this policy's kernel sets that an entry opens. */
-function doorsFor(policy: Compiled): (name: Parameters<typeof kernelEntries>[1]) => string[] {
-  const doors = namedDoors(policy.policy)
-  return (name) =>
-    doors.length === 0
-      ? []
-      : kernelEntries(policy, name).flatMap(({ transport, ports }) =>
-          doors
-            .filter(
-              (door) =>
-                door.transport === transport &&
-                (door.ports === null || (ports !== null && within(door.ports, ports))),
-            )
-            .map(({ set }) => set),
-        )
-}
 
 /** Serves until the process ends. */
 export async function serve(order: Order, policy: Compiled, line: GuardLine): Promise<Serving> {

@@ -178,7 +178,25 @@ os.wait()
     t.notMatch(listed, /sluice/, "no socket by name")
   })
 
-  await t.test("row 91: a log that the job changes is no evidence, and we say so", async (t) => {
+  await t.test(
+    "row 91: a log whose place the job takes is no evidence, and we say so",
+    async (t) => {
+      for (const harm of [
+        "mv $(dirname $F) $(dirname $F).2",
+        "mv $(dirname $F) $(dirname $F).2; mkdir $(dirname $F); ln -s /etc/passwd $F",
+      ]) {
+        const directory = join(lab.directory, `log-${canary()}`)
+        const events = join(directory, "e.jsonl")
+        const argv = lab.guarded(["--events", events], ["sh", "-c", `F=${events}; ${harm}; exit 0`])
+        const { status, stderr } = await lab.run(argv)
+        t.equal(status, 0, harm)
+        t.match(stderr, /changed by somebody else/, harm)
+      }
+      t.notMatch(readFileSync("/etc/passwd", "utf8"), /run-ended/)
+    },
+  )
+
+  await t.test("row 91: the log itself the job can only read", async (t) => {
     for (const harm of [
       ": > $F",
       "head -1 $F >> $F",
@@ -192,7 +210,8 @@ os.wait()
       const argv = lab.guarded(["--events", events], ["sh", "-c", script])
       const { status, stderr } = await lab.run(argv)
       t.equal(status, 0, harm)
-      t.match(stderr, /changed by somebody else/, harm)
+      t.notMatch(stderr, /changed by somebody else/, harm)
+      t.match(readFileSync(events, "utf8"), /run-ended/, harm)
     }
     t.notMatch(readFileSync("/etc/passwd", "utf8"), /run-ended/)
   })
