@@ -29,10 +29,10 @@ sslcrtd_children 1
 cache deny all
 cache_mem 8 MB
 access_log none
-cache_log stdio:${bed.file("squid-cache.log")}
-cache_effective_user root
+cache_log /dev/null
+cache_effective_user proxy
 pid_filename none
-coredump_dir ${bed.directory}
+coredump_dir /tmp
 shutdown_lifetime 0 seconds
 pinger_enable off
 max_filedescriptors 16384
