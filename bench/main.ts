@@ -89,6 +89,9 @@ async function main(): Promise<void> {
   const missing = originMissing()
   if (missing !== null) throw new Error(`Cannot measure: ${missing}; try --install-peers`)
   const bed = new Bed()
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.once(signal, () => void bed.remove().finally(() => process.exit(130)))
+  }
   try {
     await startOrigin(bed, values.quick === true ? gib / 16 : gib)
     const tables = values.soak === true ? [await soak(bed, say)] : await measure(bed)
