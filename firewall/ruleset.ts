@@ -68,6 +68,7 @@ function refuseChain(name: string, uid: boolean, mode: Mode, pass: string): stri
 ${uid ? count("refused", true, "goto end_refused", "daddr") : ""}${count("unclaimed", false, "goto end_refused", "daddr")}    counter name overflow goto end_refused
   }
   chain end_refused {
+    meta l4proto tcp reject with tcp reset
     ${last}
   }
 `
@@ -123,6 +124,14 @@ const neighbours = "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert }"
 const chatter =
   "icmpv6 type { nd-router-solicit, mld-listener-report, mld-listener-done, mld2-listener-report }"
 
+/**
+ * Why not for the gate's processes: a link-local address has a meaning on one link only, and they
+ * stand in a namespace without it, where Node throws as soon as such an address is asked for.
+ */
+function linkLocalTcp(end: "saddr" | "daddr"): string {
+  return `ip6 ${end} fe80::/10 meta l4proto tcp`
+}
+
 /** The gate's table: every packet of the job comes through here, whatever the job did to its own. */
 export function gateRuleset(scope: RunScope, share: Share): string {
   const job = scope.job.outer.name
@@ -145,6 +154,8 @@ ${countingSets("unclaimed", false)}${countingSets("sent", false)}${countingSets(
     iifname != "${job}" accept
     ip saddr != ${four} drop
     ip6 saddr != { ${six}, fe80::/10 } drop
+    ${linkLocalTcp("saddr")} accept
+    ${linkLocalTcp("daddr")} accept
     meta l4proto tcp tproxy to :${scope.gatePort} meta mark set ${gateMark} accept
   }
   chain input {
@@ -207,10 +218,13 @@ ${countingSets("refused", true)}${countingSets("unclaimed", false)}${doorSets(sh
   }
   chain output {
     type filter hook output priority 0; policy drop;
+    ip6 saddr fe80::/10 meta l4proto { tcp, udp } th dport ${scope.resolverPort} drop
     oifname "lo" accept
     # Redirected a moment ago: the interface shown here is still the one it was meant for.
     ip daddr 127.0.0.1 meta l4proto { tcp, udp } th dport ${scope.resolverPort} accept
     ip6 daddr ::1 meta l4proto { tcp, udp } th dport ${scope.resolverPort} accept
+    ${linkLocalTcp("saddr")} goto refused
+    ${linkLocalTcp("daddr")} goto refused
     meta l4proto tcp accept
     ${neighbours} accept
     ${chatter} drop

@@ -116,8 +116,8 @@ export class Gate {
 
   #accept(socket: Socket): void {
     socket.on("error", () => {})
-    const target = endpointOf(socket.localAddress, socket.localPort)
-    const source = endpointOf(socket.remoteAddress, socket.remotePort)
+    const target = endpointOf(() => [socket.localAddress, socket.localPort])
+    const source = endpointOf(() => [socket.remoteAddress, socket.remotePort])
     if (target === null || source === null) {
       // Why: reset before it was accepted; there is nobody left to answer.
       socket.destroy()
@@ -247,7 +247,13 @@ export async function openGate(surroundings: Surroundings, limits?: Limits): Pro
   return new Gate(surroundings, limits)
 }
 
-function endpointOf(address: string | undefined, port: number | undefined): Endpoint | null {
-  const parsed = addressOfSocket(address)
-  return parsed === null || port === undefined ? null : { address: parsed, port }
+/** null: not known any more, or (Node throws) of a link that this namespace does not have. */
+function endpointOf(read: () => [string | undefined, number | undefined]): Endpoint | null {
+  try {
+    const [address, port] = read()
+    const parsed = addressOfSocket(address)
+    return parsed === null || port === undefined ? null : { address: parsed, port }
+  } catch {
+    return null
+  }
 }

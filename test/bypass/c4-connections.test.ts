@@ -1,4 +1,4 @@
-/** Rows 63, 65, 66 and 72–75: connections and packets that are odd, related, ours or somebody else's. */
+/** Rows 57, 63, 65, 66 and 72–75: connections and packets that are odd, related, ours or somebody else's. */
 import { existsSync } from "node:fs"
 import t from "tap"
 import { gateRuleset, jobRuleset } from "../../firewall/ruleset.ts"
@@ -25,6 +25,51 @@ t.test("connections", { skip, timeout: 280_000 }, async (t) => {
   const allow = ["allowed.test"]
   const drop = { allow, record: "drop" as const }
   const refused = ["address-not-allowed", "not-allowed", "private-address"] as const
+
+  await t.test("row 57: link-local addresses of the gate lead nowhere", async (t) => {
+    const word = canary()
+    const { stdout, stderr, events } = await guarded(
+      lab,
+      { mode: "block", allow },
+      python(
+        "import socket,subprocess",
+        "sh=lambda c: subprocess.run(c,shell=True,capture_output=True,text=True).stdout.strip()",
+        // Its hardware address is known once something was sent; the rest is RFC 4291, appendix A.
+        "sh('curl -s -m 1 http://198.51.100.10/; sleep 2')",
+        `mac=sh("ip neigh show dev net0 | awk '/lladdr/{print $3; exit}'").split(":")`,
+        "first=format(int(mac[0],16)^2,'02x')",
+        "own=f'fe80::{first}{mac[1]}:{mac[2]}ff:fe{mac[3]}:{mac[4]}{mac[5]}'",
+        "to=lambda port: socket.getaddrinfo(own+'%net0',port)[0][4]",
+        "for port in (22,80,15001,15053):",
+        "  try:",
+        "    s=socket.socket(socket.AF_INET6); s.settimeout(2); s.connect(to(port))",
+        `    s.sendall(b"GET /${word} HTTP/1.0\\r\\n\\r\\n"); print(port,"answer",s.recv(99))`,
+        '  except OSError as e: print(port,"error",e)',
+        "u=socket.socket(socket.AF_INET6,socket.SOCK_DGRAM); u.settimeout(1)",
+        "try:",
+        `  u.sendto(b"${word}",to(4444)); print("udp answer",u.recv(99))`,
+        'except OSError as e: print("udp error",e)',
+        // The same as the sender: to the resolver, and to everybody.
+        "mine=sh('ip -6 -o a show dev net0 scope link').split()[3].split('/')[0]",
+        'for kind,to in ((2,("::1",53)),(1,("::1",53)),(2,("::1",15053)),(1,("::1",15053)),(1,("2001:db8::66",80))):',
+        "  try:",
+        "    s=socket.socket(socket.AF_INET6,kind); s.settimeout(1)",
+        "    s.bind(socket.getaddrinfo(mine+'%net0',0)[0][4]); s.connect(to)",
+        `    s.send(b"\\0\\7\\1\\0\\0\\1\\0\\0\\0\\0\\0\\0\\7allowed\\4test\\0\\0\\1\\0\\1${word}"); print("own answer",s.recv(99))`,
+        '  except OSError as e: print("own error",e)',
+      ),
+    )
+    t.match(stdout, /^22 error/m, stderr)
+    t.notMatch(stdout, /answer b'(?!'|HTTP\/1\.\d 403 )/, "nothing but a refusal comes back")
+    t.match(stdout, /udp error/)
+    t.equal(stdout.match(/own error/g)?.length, 5, stdout)
+    t.notOk(
+      events.some((event) => event.kind === "finding"),
+      "and does no harm to the gate",
+    )
+    const drops = events.filter((event) => event.kind === "drop" && event.transport === "tcp")
+    t.ok(drops.length >= 4, "it is told")
+  })
 
   await threeTimes(t, lab, {
     name: "row 63: data in the first packet (TCP Fast Open)",

@@ -72,9 +72,10 @@ t.test("no TCP and no question is ever forwarded by the kernel, not even in audi
 
 t.test("only audit mode lets a refused packet pass", (t) => {
   const block = gateRuleset(scope, share("block", rules))
-  t.strictSame(chain(block, "end_refused"), ["reject with icmpx admin-prohibited"])
+  const reset = "meta l4proto tcp reject with tcp reset"
+  t.strictSame(chain(block, "end_refused"), [reset, "reject with icmpx admin-prohibited"])
   const audit = gateRuleset(scope, share("audit", rules))
-  t.strictSame(chain(audit, "end_refused"), ['oifname "up0" accept'])
+  t.strictSame(chain(audit, "end_refused"), [reset, 'oifname "up0" accept'])
   t.end()
 })
 
