@@ -8,7 +8,7 @@
 import { isIPv6, printPrefix } from "../net/address.ts"
 import type { Mode, Ports } from "../policies/policy.ts"
 import type { NamedDoor, PacketRule } from "./packets.ts"
-import { gateMark, type Link, type RunScope } from "./scope.ts"
+import { gateMark, uplinkPrefix, type Link, type RunScope } from "./scope.ts"
 
 export interface Share {
   readonly mode: Mode
@@ -237,9 +237,22 @@ ${refuseChain("refused", true, share.mode, "accept")}}
 `
 }
 
-/** The machine's table: what came through the gate leaves under the machine's own address. */
-export function machineRuleset(table: string, uplink: Link): string {
+/**
+ * The machine's table: what came through the gate leaves under the machine's own address.
+ *
+ * @param closed families in which the machine forwarded nothing before: it still does so for nobody
+ *   else, although forwarding has to be switched on
+ */
+export function machineRuleset(
+  table: string,
+  uplink: Link,
+  closed: readonly ("ipv4" | "ipv6")[],
+): string {
   const { name, four, six } = uplink.outer
+  const drops = closed.map(
+    (family) =>
+      `    meta nfproto ${family} iifname != "${uplinkPrefix}*" oifname != "${uplinkPrefix}*" drop\n`,
+  )
   return `table inet ${table}
 delete table inet ${table}
 table inet ${table} {
@@ -248,6 +261,9 @@ table inet ${table} {
     ip saddr ${four}/${uplink.lengthFour} oifname != "${name}" masquerade
     ip6 saddr ${six}/${uplink.lengthSix} oifname != "${name}" masquerade
   }
+  chain forward {
+    type filter hook forward priority 0; policy accept;
+${drops.join("")}  }
 }
 `
 }

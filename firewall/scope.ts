@@ -26,6 +26,9 @@ export interface RunScope {
   readonly resolverPort: number
 }
 
+/** How the machine's ends of all uplinks begin; a run's own name follows. */
+export const uplinkPrefix = "slu"
+
 /** The mark that sends a connection to the gate's listeners; it never leaves the gate's namespace. */
 export const gateMark = 0x51
 /** The routing table behind the mark. */

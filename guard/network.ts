@@ -11,6 +11,7 @@ import { gateRuleset, jobRuleset, tableName, type Share } from "../firewall/rule
 import {
   gateMark,
   gateTable,
+  uplinkPrefix,
   link,
   type Link,
   type RunScope,
@@ -61,7 +62,7 @@ function planScope(policy: Policy, id: string): RunScope {
   const own = [prefixOf(job.outer.four, 30), prefixOf(job.outer.six, 64)]
   // Why the end of the id: it begins with the day, and two runs of one day must not meet.
   const uplink = needsUplink(policy)
-    ? link(["up0", `slu${id.slice(-8)}`], randomBytes(8), [...taken, ...own])
+    ? link(["up0", `${uplinkPrefix}${id.slice(-8)}`], randomBytes(8), [...taken, ...own])
     : null
   return { job, uplink, gatePort, resolverPort }
 }

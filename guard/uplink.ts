@@ -45,6 +45,16 @@ function announced(): string[] {
   })
 }
 
+/** Families in which this machine forwards nothing as yet. */
+function closed(): ("ipv4" | "ipv6")[] {
+  const forwards = (path: string): boolean =>
+    readFileSync(`/proc/sys/net/${path}`, "utf8").trim() !== "0"
+  return [
+    ...(forwards("ipv4/ip_forward") ? [] : (["ipv4"] as const)),
+    ...(forwards("ipv6/conf/all/forwarding") ? [] : (["ipv6"] as const)),
+  ]
+}
+
 /** As network.ts's gateLinkIndex: unlikely to be the number of the other end too. */
 const uplinkIndex = 7_777
 
@@ -78,7 +88,7 @@ export function buildUplink(
   ip(addresses(outer))
   const table = `sluice-${id}`
   directory.note({ kind: "table", table })
-  applyRuleset(machineRuleset(table, pair))
+  applyRuleset(machineRuleset(table, pair, closed()))
   set("ipv4/ip_forward", "1")
   for (const name of announced()) set(`ipv6/conf/${name}/accept_ra`, "2")
   set("ipv6/conf/all/forwarding", "1")

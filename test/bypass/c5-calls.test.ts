@@ -24,6 +24,8 @@ call("xdp", SOCKET, 44, 3, 0)
 call("kcm", SOCKET, 41, 2, 0)
 call("bluetooth", SOCKET, 31, 3, 0)
 call("uring", 425, 8, 0)
+call("keyctl", 250 if machine == "x86_64" else 219, 0, 0, 0)
+call("request-key", 249 if machine == "x86_64" else 218, 0, 0, 0, 0)
 call("tiocsti", IOCTL, 0, 0x5412, 0)
 call("tiocsti-high", IOCTL, 0, 0x5412 | 1 << 32, 0)
 call("tioclinux", IOCTL, 0, 0x541C, 0)
@@ -83,7 +85,7 @@ t.test("system calls", { skip, timeout: 200_000 }, async (t) => {
       for (const name of ["vsock", "vsock-high", "alg", "tipc", "xdp", "kcm", "bluetooth"]) {
         t.equal(found[name], family, name)
       }
-      t.equal(found["uring"], "-1 38")
+      for (const name of ["uring", "keyctl", "request-key"]) t.equal(found[name], "-1 38", name)
       for (const name of ["tiocsti", "tiocsti-high", "tioclinux"])
         t.equal(found[name], "-1 1", name)
       for (const name of ["bpf", "kexec"]) t.match(found[name], /^-1 (1|38)$/, name)

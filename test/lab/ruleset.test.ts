@@ -41,7 +41,7 @@ t.test("rulesets in a kernel", { skip }, async (t) => {
         for (const [table, made] of [
           [tableName, gateRuleset(scope, share)],
           [tableName, jobRuleset(scope, share)],
-          ["sluice-x", machineRuleset("sluice-x", up)],
+          ["sluice-x", machineRuleset("sluice-x", up, ["ipv4", "ipv6"])],
         ] as const) {
           const network = createNetwork()
           try {

@@ -100,9 +100,17 @@ t.test("each table is replaced whole, in one transaction", (t) => {
   for (const [text, table] of [
     [gateRuleset(scope, share("block", rules)), "sluice"],
     [jobRuleset(scope, share("block", rules)), "sluice"],
-    [machineRuleset("sluice-x", uplink), "sluice-x"],
+    [machineRuleset("sluice-x", uplink, []), "sluice-x"],
   ] as const) {
     t.ok(text.startsWith(`table inet ${table}\ndelete table inet ${table}\ntable inet ${table} {`))
   }
+  t.end()
+})
+
+t.test("a machine that forwarded nothing does so for nobody but us", (t) => {
+  const drop = (family: string): string =>
+    `meta nfproto ${family} iifname != "slu*" oifname != "slu*" drop`
+  t.strictSame(chain(machineRuleset("x", uplink, ["ipv6"]), "forward").slice(1), [drop("ipv6")])
+  t.strictSame(chain(machineRuleset("x", uplink, []), "forward").slice(1), [])
   t.end()
 })
