@@ -56,6 +56,18 @@ export function parseEvent(line: string): Event | Other | "broken" {
   }
 }
 
+/**
+ * The facts of an event, as a process that is not trusted tells them: known fields only, each of the
+ * type it should have; null for what is none. So nothing of it can stand in place of a stamp.
+ */
+export function parseBody(value: unknown): EventBody | null {
+  try {
+    return bodyOf(object(value))
+  } catch {
+    return null
+  }
+}
+
 function stampOf(fields: Fields): Stamp {
   const time = text(fields, "time")
   if (Number.isNaN(Date.parse(time))) throw broken
@@ -188,6 +200,7 @@ function drop(fields: Fields): Drop {
     packets: count(fields, "packets", 1),
     reason: reason(fields),
     user: textOrNull(fields, "user"),
+    ...(typeof fields["enforced"] === "boolean" ? { enforced: fields["enforced"] } : {}),
   }
 }
 

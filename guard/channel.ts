@@ -8,6 +8,7 @@ import { addressOfSocket } from "../net/address.ts"
 import type { Address } from "../net/address.ts"
 import type { Endpoint } from "../net/endpoint.ts"
 import type { EventBody } from "../events/event.ts"
+import { parseBody } from "../events/parse.ts"
 import type { Process, Transport } from "../flows/flow.ts"
 import type { Policy } from "../policies/policy.ts"
 import type { Message } from "./lines.ts"
@@ -108,7 +109,8 @@ export function fromGate(message: Message): FromGate | null {
     case "events": {
       const { batch } = message
       if (!Array.isArray(batch) || batch.length > batchMax) return null
-      return batch.every(isTimedBody) ? { t, id, batch } : null
+      const bodies = batch.map(timedBody)
+      return bodies.includes(null) ? null : { t, id, batch: bodies as TimedBody[] }
     }
     default:
       return null
@@ -118,12 +120,11 @@ export function fromGate(message: Message): FromGate | null {
 /** `drop`: questions that the resolver had to leave unread, counted. */
 const gateKinds = new Set(["name", "flow", "request", "finding", "drop"])
 
-function isTimedBody(value: unknown): value is TimedBody {
-  if (typeof value !== "object" || value === null) return false
+function timedBody(value: unknown): TimedBody | null {
+  if (typeof value !== "object" || value === null) return null
   const { atMs, body } = value as Partial<Record<"atMs" | "body", unknown>>
-  if (!isCount(atMs) || typeof body !== "object" || body === null) return false
-  const kind: unknown = (body as Record<string, unknown>)["kind"]
-  return typeof kind === "string" && gateKinds.has(kind)
+  const known = isCount(atMs) ? parseBody(body) : null
+  return known !== null && isCount(atMs) && gateKinds.has(known.kind) ? { atMs, body: known } : null
 }
 
 function isCount(value: unknown): value is number {

@@ -1,6 +1,22 @@
 import t from "tap"
+import type { EventBody } from "../../../events/event.ts"
 import { batchMax, fromGate } from "../../../guard/channel.ts"
 
+import { drop, flow, name, node } from "../events/samples.ts"
+
+const samples: readonly EventBody[] = [
+  ...[flow, name, drop, { ...drop, enforced: false }, { ...name, repeated: 3 }],
+  { ...flow, process: node, step: "build", detail: "why", dialled: flow.target, opening: null },
+  {
+    ...{ kind: "finding", finding: "gate-ended", severity: "high", summary: "", because: [1] },
+    ...{ process: null, step: null },
+  } as const,
+  {
+    ...{ kind: "request", flow: "1", protocol: "http/1.1", scheme: "http", method: "GET" },
+    ...{ host: "allowed.test", path: "/", status: 200, verdict: "allow", enforced: true },
+    ...{ reason: "allowed-by-rule", rule: null, token: "none", bytesSent: 1, bytesReceived: 2 },
+  } as const,
+]
 const source = { address: "198.51.100.7", port: 40_000 }
 const target = { address: "2001:db8::1", port: 443 }
 
@@ -11,9 +27,7 @@ t.test("fromGate() takes the messages of a gate", (t) => {
   t.strictSame(fromGate({ ...owner, target: null }), { ...owner, target: null })
   const admit = { t: "admit", id: 2, doors: ["udp_53_53"], addresses: [], ttlMs: 0 }
   t.strictSame(fromGate(admit), admit)
-  const batch = ["name", "flow", "request", "finding", "drop"].map((kind) => {
-    return { atMs: 1, body: { kind } }
-  })
+  const batch = samples.map((body) => ({ atMs: 1, body }))
   t.strictSame(fromGate({ t: "events", id: 3, batch }), { t: "events", id: 3, batch })
   t.end()
 })
@@ -26,6 +40,15 @@ t.test("fromGate() takes nothing else of a message than what it knows", (t) => {
   t.end()
 })
 
+t.test("fromGate() lets no event bring fields of its own", (t) => {
+  const forged = { v: 2, time: "now", run: "another", seq: 1, more: { deep: [[[]]] } }
+  for (const body of samples) {
+    const message = { t: "events", id: 1, batch: [{ atMs: 1, body: { ...body, ...forged } }] }
+    t.strictSame(fromGate(message), { t: "events", id: 1, batch: [{ atMs: 1, body }] }, body.kind)
+  }
+  t.end()
+})
+
 t.test("fromGate() bounds what makes the guard work", (t) => {
   const admit = { t: "admit", id: 2, doors: ["a", "a", "b"], addresses: ["198.51.100.1"] }
   t.match(fromGate({ ...admit, ttlMs: Number.MAX_SAFE_INTEGER }), {
@@ -35,7 +58,7 @@ t.test("fromGate() bounds what makes the guard work", (t) => {
   const many = Array.from({ length: 2_000 }, (_, index) => `198.18.${index >> 8}.${index & 255}`)
   t.equal(fromGate({ ...admit, addresses: many, ttlMs: 1 }), null)
   t.equal(fromGate({ ...admit, doors: many, ttlMs: 1 }), null)
-  const batch = Array.from({ length: batchMax + 1 }, () => ({ atMs: 1, body: { kind: "flow" } }))
+  const batch = Array.from({ length: batchMax + 1 }, () => ({ atMs: 1, body: flow }))
   t.equal(fromGate({ t: "events", id: 1, batch }), null)
   t.end()
 })
@@ -43,7 +66,7 @@ t.test("fromGate() bounds what makes the guard work", (t) => {
 t.test("fromGate() refuses what is not as agreed", (t) => {
   const owner = { t: "owner", id: 1, transport: "tcp", source, target }
   const admit = { t: "admit", id: 1, doors: ["a"], addresses: ["198.51.100.1"], ttlMs: 1 }
-  const event = { atMs: 1, body: { kind: "flow" } }
+  const event = { atMs: 1, body: flow }
   for (const message of [
     {},
     { t: "order" },
@@ -70,6 +93,10 @@ t.test("fromGate() refuses what is not as agreed", (t) => {
     { t: "events", id: 1, batch: [{ ...event, body: { kind: "run-ended" } }] },
     { t: "events", id: 1, batch: [{ ...event, body: { kind: "run-started" } }] },
     { t: "events", id: 1, batch: [event, { ...event, body: [] }] },
+    { t: "events", id: 1, batch: [{ ...event, body: { ...flow, verdict: "maybe" } }] },
+    { t: "events", id: 1, batch: [{ ...event, body: { ...flow, process: 7 } }] },
+    { t: "events", id: 1, batch: [{ ...event, body: { ...drop, packets: -1 } }] },
+    { t: "events", id: 1, batch: [{ ...event, body: { kind: "flow" } }] },
   ]) {
     t.equal(fromGate(message), null, JSON.stringify(message))
   }
