@@ -7,12 +7,13 @@ import { parseArgs } from "node:util"
 import { parseEndpoint } from "../net/endpoint.ts"
 import type { Endpoint } from "../net/endpoint.ts"
 import { openDefaultLogFile, openLogFile, runsDirectory, type Owner } from "../events/log-file.ts"
-import { jobEnvironment, jobUser, type User } from "../guard/identity.ts"
+import { caller, jobEnvironment, jobUser, type User } from "../guard/identity.ts"
 import { loadPolicy, type Loaded } from "../guard/load-policy.ts"
 import { readFileAs } from "../guard/read-file.ts"
 import { machineResolvers } from "../guard/resolvers.ts"
 import { run, type RunOptions } from "../guard/run.ts"
 import { specialRangesText } from "../guard/special-ranges.ts"
+import { certificatesIn } from "../guard/trust.ts"
 import { version } from "../guard/version.ts"
 import type { Policy } from "../policies/policy.ts"
 import { printProblem } from "../policies/rule.ts"
@@ -152,17 +153,18 @@ function runOrder(
   const [name = "", ...argument] = command
   const upstreams = (values["upstream-dns"] ?? []).map(upstream)
   const owner = { uid: user.uid, gid: user.gid }
+  const reader = caller(io.environment)
   const events = values.events ?? null
   return {
     policy,
-    specialRanges: specialRangesText(io.environment, owner),
+    specialRanges: specialRangesText(io.environment, reader),
     user,
     command: [findCommand(name, environment, directory), ...argument],
     directory,
     environment,
     upstreams: upstreams.length > 0 ? upstreams : machineResolvers(),
     allowedSockets: (values["allow-socket"] ?? []).map(socketPath),
-    upstreamAuthorities: authorities(values["upstream-ca"] ?? [], owner),
+    upstreamAuthorities: authorities(values["upstream-ca"] ?? [], reader),
     workers: workerCount(values.workers),
     step: io.environment["SLUICE_STEP"] ?? io.environment["GITHUB_ACTION"] ?? null,
     version: version(),
@@ -189,7 +191,8 @@ function policyOf(
   const { policy: file = null, allow = [], deny = [] } = values
   const home = user.home ?? "/"
   const asked = user.uid === 0 ? null : { uid: user.uid, groups: [user.gid, ...user.groups] }
-  return loadPolicy({ file, mode, allow, deny }, { environment, directory, home, user: asked })
+  const asker = { environment, directory, home, user: asked }
+  return loadPolicy({ file, mode, allow, deny }, asker, caller(environment))
 }
 
 function policyOrThrow({ policy, problems }: Loaded): Policy {
@@ -206,10 +209,14 @@ function upstream(text: string): Endpoint {
   throw new NotStarted(`Cannot read --upstream-dns "${text}": must be ADDRESS or ADDRESS:PORT`)
 }
 
-/** Why with the user's rights: the job is shown what stands there. */
-function authorities(files: readonly string[], owner: Owner): string | null {
+function authorities(files: readonly string[], reader: Owner): string | null {
   if (files.length === 0) return null
-  return files.map((file) => readFileAs(owner, file, "the authorities")).join("\n")
+  const bundles = files.map((file) => {
+    const found = certificatesIn(readFileAs(reader, file, "the authorities"))
+    if (found !== null) return found
+    throw new NotStarted(`Cannot read the authorities "${file}": has no certificate, must be PEM`)
+  })
+  return bundles.join("")
 }
 
 /** Where the user's logs go; some users' home is a path where nothing is, and stays so. */

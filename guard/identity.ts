@@ -1,4 +1,5 @@
 /** Who the job runs as: the user who called sudo, or the one named. */
+import type { Owner } from "../events/log-file.ts"
 import { runTool } from "../kernel/tool.ts"
 import type { Identity } from "./launch.ts"
 
@@ -40,6 +41,13 @@ export function jobUser(wanted: string | null, environment: Environment): User {
     home: home || null,
     shell: shell || null,
   }
+}
+
+/** Who called: the user behind sudo, else whoever this process is. What they name, they must be able to read. */
+export function caller(environment: Environment): Owner {
+  const { SUDO_UID: uid = "", SUDO_GID: gid = uid } = environment
+  if (isId(uid) && isId(gid)) return { uid: Number(uid), gid: Number(gid) }
+  return { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
 }
 
 /** A user's or group's number. The highest means "no change" to setresuid(2). */

@@ -63,22 +63,18 @@ export function policyFile(choice: PolicyChoice, { environment, directory }: Ask
   return names.find((path) => existsSync(path)) ?? null
 }
 
-/** Whose right to read the policy counts: the project may hold a link in its place. */
-function reader({ user }: Asker): Owner {
-  return { uid: user?.uid ?? 0, gid: user?.groups[0] ?? 0 }
-}
-
 /**
  * The policy of a run.
  *
+ * @param reader whose right to read it counts: the project may hold a link in its place
  * @throws Error when the file cannot be read
  */
-export function loadPolicy(choice: PolicyChoice, asker: Asker): Loaded {
+export function loadPolicy(choice: PolicyChoice, asker: Asker, reader: Owner): Loaded {
   const file = policyFile(choice, asker)
   const loaded: Loaded =
     file === null
       ? { policy: emptyPolicy(), problems: [], notes: [] }
-      : policyOf(readFileAs(reader(asker), file, "the policy"), file, asker)
+      : policyOf(readFileAs(reader, file, "the policy"), file, asker)
   const problems = [...loaded.problems]
   const rules: Rule[] = []
   for (const effect of ["allow", "deny"] as const) {

@@ -1,9 +1,8 @@
 /**
  * Reads a file that a person named, or that lies in the project. ✋
  *
- * The guard is root and the path lies where the job's user may write: so it is read with the rights
- * of that user. A planted link then shows nothing that the user could not see, neither in an error
- * nor in the job.
+ * The guard is root and the path may lie where others write: so it is read with the rights of who
+ * called. A planted link then shows nothing in an error that they could not see.
  */
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs"
 import { resolve } from "node:path"
@@ -33,7 +32,7 @@ export function readFileAs(owner: Owner, path: string, what: What): string {
     const { code = String(error) } = error as NodeJS.ErrnoException
     if (code === "ENOENT") return refuse("there is no such file")
     if (code !== "EACCES") return refuse(`the system says ${code}, must be a readable file`)
-    return refuse("the user whom the command runs as may not read it, must be allowed to")
+    return refuse("the user who called may not read it, must be allowed to")
   }
   try {
     const stats = fstatSync(fd)

@@ -20,6 +20,18 @@ function machineBundle(): string {
   return ""
 }
 
+const certificate = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+?-----END CERTIFICATE-----/g
+
+/**
+ * The certificates in a text, and nothing else of it: the job is shown them.
+ *
+ * @returns null where there is none
+ */
+export function certificatesIn(text: string): string | null {
+  const found = text.match(certificate) ?? []
+  return found.length === 0 ? null : `${found.join("\n")}\n`
+}
+
 /**
  * The bundle that lies ready in the job's /run/sluice, for programs that are pointed to it.
  *

@@ -1,5 +1,5 @@
 import t from "tap"
-import { gateUid, jobEnvironment, jobUser } from "../../../guard/identity.ts"
+import { caller, gateUid, jobEnvironment, jobUser } from "../../../guard/identity.ts"
 
 const bob = {
   ...{ name: "bob", uid: 1000, gid: 1000, groups: [1000] },
@@ -59,5 +59,14 @@ t.test("gateUid() finds a number that nobody has, in systemd's range", (t) => {
     "round the end",
   )
   t.throws(() => gateUid(1, () => true), /are all taken/)
+  t.end()
+})
+
+t.test("caller() is who stands behind sudo, else we ourselves", (t) => {
+  const own = { uid: process.getuid?.(), gid: process.getgid?.() }
+  t.strictSame(caller({ SUDO_UID: "1000", SUDO_GID: "100" }), { uid: 1000, gid: 100 })
+  t.strictSame(caller({ SUDO_UID: "1000" }), { uid: 1000, gid: 1000 })
+  for (const SUDO_UID of ["", "bob", "-1", "4294967295"]) t.strictSame(caller({ SUDO_UID }), own)
+  t.strictSame(caller({}), own)
   t.end()
 })

@@ -36,7 +36,7 @@ t.test(
     const link = join(root, "sluice.yml")
     symlinkSync(secret, link)
     t.throws(() => readFileAs(stranger, link, "the policy"), {
-      message: `Cannot read the policy "${link}": the user whom the command runs as may not read it, must be allowed to`,
+      message: `Cannot read the policy "${link}": the user who called may not read it, must be allowed to`,
     })
     t.equal(process.geteuid?.(), 0, "our own rights are back")
     chownSync(secret, stranger.uid, stranger.gid)
