@@ -1,4 +1,5 @@
 /** Row 95: doors that no packet filter sees, closed by the filter of system calls. */
+import { chmodSync } from "node:fs"
 import t from "tap"
 import { guarded, labFor, threeTimes, whyNoLab } from "./harness.ts"
 
@@ -68,17 +69,16 @@ const facts = (stdout: string): Record<string, string> =>
 t.test("system calls", { skip, timeout: 200_000 }, async (t) => {
   const lab = await labFor(t)
   const mode = "audit"
+  chmodSync(lab.directory, 0o755)
 
   for (const user of ["root", "nobody"]) {
     await t.test(`row 95: sockets and rings that ${user} is refused`, async (t) => {
       const free = facts((await lab.run(["python3", "-c", calls])).stdout)
       t.notMatch(free["uring"], /^-1 38/, "there is io_uring without a firewall")
       t.notMatch(free["tiocsti"], /^-1 1$/, "a terminal could be typed into")
-      const { stdout, stderr } = await guarded(
-        lab,
-        { mode, options: ["--user", user, "--events", "/dev/null"] },
-        ["/usr/bin/python3", "-c", calls],
-      )
+      const options = ["--mode", mode, "--user", user, "--events", "/dev/null"]
+      const argv = lab.guarded(options, ["/usr/bin/python3", "-c", calls])
+      const { stdout, stderr } = await lab.run(argv)
       const found = facts(stdout)
       t.match(found, { inet: "opened 0", unix: "opened 0" }, stderr)
       const family = "-1 97"

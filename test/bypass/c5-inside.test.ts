@@ -196,6 +196,12 @@ os.wait()
     },
   )
 
+  await t.test("row 91: no descriptor of ours is handed on", async (t) => {
+    const look = "import os; print(sorted(n for n in os.listdir('/proc/self/fd') if int(n) > 2))"
+    const { stdout } = await guarded(lab, { mode: "block" }, ["/usr/bin/python3", "-c", look])
+    t.equal(stdout, "['3']\n", "3 is the listing itself")
+  })
+
   await t.test("row 91: the log itself the job can only read", async (t) => {
     for (const harm of [
       "true > $F",
