@@ -6,7 +6,7 @@ import { createServer as createHttp, type IncomingMessage, type ServerResponse }
 import { appendFileSync, writeFileSync } from "node:fs"
 import { createSocket } from "node:dgram"
 import { createServer as createTcp } from "node:net"
-import { createServer as createHttps } from "node:https"
+import { createSecureServer } from "node:http2"
 import { createSecureContext } from "node:tls"
 import { authority, type Authority } from "../certs/authority.ts"
 import { leaf, leafKey } from "../certs/leaf.ts"
@@ -81,16 +81,21 @@ function serveHttps(signer: Authority): void {
   }
   const fallback = leaf(signer, key, ["unnamed.test"], Date.now())
   for (const port of [443, 8443]) {
-    const server = createHttps(
+    const server = createSecureServer(
       {
         key: key.pem,
         cert: fallback.pem,
+        allowHTTP1: true,
         SNICallback: (name, done) => {
           write({ kind: "tls", at: `:${port}`, text: name })
           done(null, contextFor(name))
         },
       },
-      (request, response) => answer(request, response, true),
+      (request, response) => {
+        // Why: what is asked is the same over both versions; only the host stands elsewhere.
+        request.headers.host ??= request.headers[":authority"]
+        answer(request as unknown as IncomingMessage, response as unknown as ServerResponse, true)
+      },
     )
     server.on("tlsClientError", () => {})
     server.listen(port, "::")
