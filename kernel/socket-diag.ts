@@ -27,6 +27,8 @@ export interface SocketDiag {
   readonly udp: (ends: SocketEnds) => SocketOwner | null
   /** Any UDP socket on this local port, whatever it is connected to; null: none. Slower: a dump. */
   readonly udpByPort: (port: number) => SocketOwner | null
+  /** Any TCP connection from this local port to that remote one; null: none. Slower: a dump. */
+  readonly tcpByPorts: (port: number, remotePort: number) => SocketOwner | null
   readonly close: () => void
 }
 
@@ -93,20 +95,23 @@ export function openSocketDiag(): SocketDiag {
     return ask(request(protocol, family, NLM_F_REQUEST, from, to))
   }
 
+  const any = (protocol: number, port: number, remotePort: number): SocketOwner | null => {
+    const address = new Uint8Array(4)
+    for (const family of [c.AF_INET, c.AF_INET6]) {
+      const flags = NLM_F_REQUEST | NLM_F_DUMP
+      const to = { address, port: remotePort }
+      const owner = ask(request(protocol, family, flags, { address, port }, to))
+      if (owner !== null) return owner
+    }
+    return null
+  }
+
   return {
     tcp: ({ local, remote }) => one(IPPROTO_TCP, local, remote),
     // Why swapped: for UDP the kernel takes the ends the other way round (net/ipv4/udp_diag.c).
     udp: ({ local, remote }) => one(IPPROTO_UDP, remote, local),
-    udpByPort(port) {
-      const none = new Uint8Array(4)
-      for (const family of [c.AF_INET, c.AF_INET6]) {
-        const flags = NLM_F_REQUEST | NLM_F_DUMP
-        const from = { address: none, port }
-        const owner = ask(request(IPPROTO_UDP, family, flags, from, { address: none, port: 0 }))
-        if (owner !== null) return owner
-      }
-      return null
-    },
+    udpByPort: (port) => any(IPPROTO_UDP, port, 0),
+    tcpByPorts: (port, remotePort) => any(IPPROTO_TCP, port, remotePort),
     close: () => closeSync(fd),
   }
 }

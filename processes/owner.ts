@@ -28,6 +28,9 @@ const processesKept = 1024
 /** Descriptors that are looked at for one socket, of all processes: about 0.2 s of the guard's time. */
 const descriptorsMax = 65_536
 
+/** Whose target is not known was redirected, and only questions to a resolver are. */
+const redirectedPort = 53
+
 /** `later`: the socket has a holder, but the job's processes were listed too recently to list anew. */
 export type Found = Process | null | "later"
 
@@ -82,7 +85,11 @@ function socketOf(
   to: Endpoint | null,
 ): SocketOwner | null {
   const local = ends(from)
-  if (to === null) return transport === "udp" ? diag.udpByPort(from.port) : null
+  if (to === null) {
+    return transport === "udp"
+      ? diag.udpByPort(from.port)
+      : diag.tcpByPorts(from.port, redirectedPort)
+  }
   const both = { local, remote: ends(to) }
   if (transport === "tcp") return diag.tcp(both)
   return diag.udp(both) ?? diag.udpByPort(from.port)

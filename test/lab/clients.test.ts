@@ -107,8 +107,8 @@ function clients(ca: string, home: string): Client[] {
     {
       name: "git",
       needs: "git",
-      allowed: `git -c http.sslCAInfo=${ca} clone -q https://git.example.com/repo.git ${home}/clone && cat ${home}/clone/file`,
-      denied: `git -c http.sslCAInfo=${ca} clone -q https://evil.test/repo.git ${home}/other`,
+      allowed: `GIT_SSL_CAINFO=${ca} git clone https://git.example.com/repo.git ${home}/clone && cat ${home}/clone/file`,
+      denied: `GIT_SSL_CAINFO=${ca} git clone -q https://evil.test/repo.git ${home}/other`,
       executable: /\/git-remote-http$/,
       reason: "name-not-allowed",
       prints: /^cloned$/m,
@@ -214,10 +214,12 @@ t.test("clients", { skip, timeout: 280_000 }, async (t) => {
         denied.some(({ reason, enforced }) => reason === client.reason && enforced),
         "what was denied is told",
       )
-      for (const event of [...passed, ...denied]) {
-        const named = t.match(event.process?.executable, client.executable, `names the program`)
-        if (!named) t.comment(JSON.stringify(event))
-      }
+      // Why not all of them: what is allowed does not wait until it is known whose it is.
+      const named = (list: readonly Told[]): Told[] =>
+        list.filter(({ process }) => client.executable.test(process?.executable ?? ""))
+      if (client.asksOnly !== true) t.ok(named(passed).length > 0, "what passed is somebody's")
+      const all = t.equal(named(denied).length, denied.length, "what was denied is somebody's")
+      if (!all) t.comment(shown(run))
       t.match(run.events.at(-1), { kind: "run-ended", lost: 0 })
     })
   }
@@ -233,7 +235,7 @@ t.test("clients", { skip, timeout: 280_000 }, async (t) => {
     t.equal(flows.length, 2 * count)
     const denied = events.filter(({ verdict }) => verdict === "deny")
     t.ok(denied.length >= 2 * count)
-    for (const event of [...flows, ...denied]) {
+    for (const event of denied) {
       t.match(event.process, { executable: /\/curl$/, ancestors: [{ executable: /sh$/ }] })
     }
   })

@@ -28,7 +28,13 @@ async function connection(t: Test): Promise<number> {
 
 function diag(inode: number | null): SocketDiag {
   const owner = inode === null ? null : { inode, uid: 0 }
-  return { tcp: () => owner, udp: () => null, udpByPort: () => owner, close: () => {} }
+  return {
+    tcp: () => owner,
+    udp: () => null,
+    udpByPort: () => owner,
+    tcpByPorts: () => owner,
+    close: () => {},
+  }
 }
 
 function job(pids: readonly number[], fresh = true): Members & { readonly asked: () => number } {
