@@ -240,6 +240,15 @@ t.test("clients", { skip, timeout: 280_000 }, async (t) => {
     }
   })
 
+  await t.test("a job outlives its orphans, and they leave nothing behind", async (t) => {
+    const orphans = "for n in 1 2 3 4 5; do (sleep 0.0$n &); done; sleep 0.5"
+    const run = await guarded(lab, { mode: "block" }, [
+      ...["sh", "-c", `${orphans}; echo alive; cat /proc/[0-9]*/stat | grep -c ' Z '; exit 7`],
+    ])
+    t.equal(run.stdout, "alive\n0\n")
+    t.equal(run.status, 7)
+  })
+
   await t.test("a program that asks names over TCP is named", async (t) => {
     const { events } = await guarded(
       lab,
