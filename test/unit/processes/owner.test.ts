@@ -79,11 +79,21 @@ t.test("ownerFinder() says later, where the list is too fresh to be made anew", 
   t.equal(find("tcp", from, to), "later")
 })
 
-t.test("ownerFinder() has no owner for a TCP connection without a target", async (t) => {
+t.test("ownerFinder() takes a TCP connection without a target for one to a resolver", async (t) => {
+  const asked: number[][] = []
+  const inode = await connection(t)
   const find = ownerFinder({
-    diag: diag(await connection(t)),
+    diag: {
+      ...diag(inode),
+      tcp: () => null,
+      tcpByPorts: (...ports) => {
+        asked.push(ports)
+        return { inode, uid: 0 }
+      },
+    },
     members: job([process.pid]),
     ...rest,
   })
-  t.equal(find("tcp", from, null), null)
+  t.match(find("tcp", from, null), { pid: process.pid })
+  t.strictSame(asked, [[from.port, 53]])
 })
