@@ -4,8 +4,8 @@
  *   node --import ./scripts/compiled.mjs test/suite.ts [--quiet] [--failed=WHAT,…] [PATH…]
  *
  * Unit tests run a few at a time; what builds networks or measures time runs alone. A file that
- * crashes, hangs or says nothing has failed. The last line is `N passed, M failed, K skipped`; what
- * was skipped is listed before it, with its reason.
+ * crashes, hangs or says nothing has failed; one that failed is tried once more. The last line is
+ * `N passed, M failed, K skipped`; what was skipped is listed before it, with its reason.
  */
 import { spawn } from "node:child_process"
 import { readdirSync, statSync } from "node:fs"
@@ -199,6 +199,22 @@ async function work(files: string[], quiet: boolean, outcomes: Outcome[]): Promi
   }
 }
 
+/**
+ * Tries what failed once more, each file alone: many hold times against the clock, on a machine that
+ * may be busy. What passes then is told, so that nobody takes it for steady.
+ */
+async function again(outcomes: Outcome[], quiet: boolean): Promise<string[]> {
+  const unsteady: string[] = []
+  for (const [index, { file, failures }] of outcomes.entries()) {
+    if (failures.length === 0) continue
+    const second = await run(file)
+    sayOutcome(second, quiet)
+    outcomes[index] = second
+    if (second.failures.length === 0) unsteady.push(file)
+  }
+  return unsteady
+}
+
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
@@ -212,6 +228,11 @@ async function main(): Promise<number> {
   const alone = files.filter((file) => !together.test(file))
   await Promise.all(Array.from({ length: jobsTogether }, () => work(parallel, quiet, outcomes)))
   await work(alone, quiet, outcomes)
+
+  const unsteady = await again(outcomes, quiet)
+  if (unsteady.length > 0) {
+    say(["passed only when tried again:", ...unsteady.map((file) => `  ${file}`)].join("\n"))
+  }
 
   const failedBefore = (values.failed ?? "").split(",").filter((name) => name !== "")
   for (const name of failedBefore) say(`not ok  ${name}`)
