@@ -22,7 +22,7 @@ export const silenceMs = 300
 /** How long a client may still be silent where only its words could lead to something allowed. */
 export const wordlessMs = 3_000
 /** How long a flow that is denied already may still say who it meant. */
-export const graceMs = 300
+export const graceMs = 1_000
 /** How long an upstream may keep a client waiting for its greeting (RFC 5321 §4.5.3.2.1). */
 export const greetingTimeoutMs = 300_000
 
