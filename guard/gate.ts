@@ -10,12 +10,7 @@ import { compile } from "../policies/compile.ts"
 import type { FromGuard, Order } from "./channel.ts"
 import { guardLine } from "./guard-line.ts"
 import { dropPrivileges } from "./privileges.ts"
-
-/** What a role gives back once it serves. */
-export interface Serving {
-  /** Ends every flow and records how it ended. */
-  readonly stop: () => Promise<void>
-}
+import type { Serving } from "./serving.ts"
 
 /** The inherited end of the channel to the guard. */
 const channelDescriptor = 3

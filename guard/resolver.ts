@@ -5,8 +5,8 @@ import { doorsFor } from "../firewall/packets.ts"
 import type { Compiled } from "../policies/compile.ts"
 import { decideName, mayResolveTo } from "../policies/decide-name.ts"
 import type { Order } from "./channel.ts"
-import type { Serving } from "./gate.ts"
 import type { GuardLine } from "./guard-line.ts"
+import type { Serving } from "./serving.ts"
 import { serveNames } from "./resolver-link.ts"
 
 /** Serves until the process ends. */

@@ -6,8 +6,8 @@ import type { Compiled } from "../policies/compile.ts"
 import { decide } from "../policies/decide.ts"
 import { allowsAddress, mayResolveTo } from "../policies/decide-name.ts"
 import type { Order } from "./channel.ts"
-import type { Serving } from "./gate.ts"
 import type { GuardLine } from "./guard-line.ts"
+import type { Serving } from "./serving.ts"
 import { askNames } from "./resolver-link.ts"
 
 /** Serves until the process ends. */
