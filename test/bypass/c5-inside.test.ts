@@ -80,7 +80,7 @@ const results = `
 while IFS= read -r line; do
   if (eval "$line") >/dev/null 2>&1 </dev/null; then echo "WORKED $line"; else echo "refused $line"; fi
 done
-kill -9 1; kill -9 -1 2>/dev/null; sleep 0.1; echo end
+kill -9 1; echo end
 `
 
 t.test("from inside", { skip, timeout: 280_000 }, async (t) => {
@@ -251,7 +251,8 @@ time.sleep(1)
     t.notMatch(seen, /gate\.js|main\.js|^WORKED/m)
     t.match(seen, /ptrace -1 1\nptrace -1 1\n/)
     t.match(seen, /pidfd_getfd -1 1/)
-    t.equal(seen.match(/^process /gm)?.length, 2, seen)
+    // The first process, what keeps it waiting for the guard, and this program.
+    t.equal(seen.match(/^process /gm)?.length, 3, seen)
   })
 
   await t.test("row 94: abstract sockets of the machine's daemons are out of reach", async (t) => {
