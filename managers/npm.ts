@@ -40,7 +40,27 @@ export function npmLayers(findings: Findings, prefixes = ["npm_config_"]): Layer
   for (const path of new Set(paths)) {
     layers.push(fileLayer(findings, under(surroundings.directory, path)))
   }
-  return layers
+  return [...layers, builtInLayer(findings)]
+}
+
+/** Where npm keeps its own defaults, as Node's and Debian's packages install it. */
+const definitions = [
+  "/usr/lib/node_modules/npm/node_modules/@npmcli/config/lib/definitions/definitions.js",
+  "/usr/local/lib/node_modules/npm/node_modules/@npmcli/config/lib/definitions/definitions.js",
+  "/usr/share/nodejs/npm/node_modules/@npmcli/config/lib/definitions/definitions.js",
+]
+
+/** What npm does where nobody has configured it: its default registry, in its own words. */
+function builtInLayer({ surroundings }: Findings): Layer {
+  for (const source of definitions) {
+    const text = surroundings.read(source)
+    if (typeof text !== "string") continue
+    const found = /Definition\('registry', \{\s*default: '(https:\/\/[^'\s]+)'/.exec(text)
+    if (found?.[1] === undefined) continue
+    const line = text.slice(0, found.index).split("\n").length + 1
+    return { values: new Map([["registry", { value: found[1], spot: { source, line } }]]) }
+  }
+  return { values: new Map() }
 }
 
 /** The registry, the scopes' registries and the proxies that layers of settings name. */

@@ -24,10 +24,6 @@ const shared: ReadonlyMap<string, string> = new Map([
   ["bitbucket.org", "every owner's repositories"],
   ["codeberg.org", "every owner's repositories"],
   ["ghcr.io", "pushes to every owner's packages: `GET,HEAD https://ghcr.io/**` only reads"],
-  [
-    "registry.npmjs.org",
-    "publishing with any token: `GET,HEAD https://registry.npmjs.org/**` only reads",
-  ],
   ["upload.pypi.org", "publishing with any token"],
   ["crates.io", "publishing with any token"],
   ["rubygems.org", "publishing with any token"],

@@ -188,3 +188,18 @@ t.test("npm() stops at a bound of hosts", async (t) => {
   t.equal(found.places.length, 500)
   t.ok(found.notes.length <= 50)
 })
+
+t.test("npm's own default is taken from npm, where nobody configured a registry", async (t) => {
+  const path =
+    "/usr/lib/node_modules/npm/node_modules/@npmcli/config/lib/definitions/definitions.js"
+  const text =
+    "\n  registry: new Definition('registry', {\n    default: 'https://registry.example.com/',\n"
+  const found = npm({
+    read: (name) => (name === path ? text : null),
+    list: () => [],
+    environment: {},
+    directory: "/home/u/p",
+    home: "/home/u",
+  })
+  t.match(found.places, [{ setting: "registry", host: "registry.example.com", line: 3 }])
+})
