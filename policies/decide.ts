@@ -18,8 +18,9 @@ import type { RuleGroup } from "./rule-group.ts"
 import type { Compiled } from "./compile.ts"
 import type { Permit, Rule, Verdict } from "./policy.ts"
 
-/** A stage's answer; null: wait. */
+/** A stage's answer; null: wait for the next fact, `look`: inside TLS, dialled for this host. */
 type Judged =
+  | { readonly look: Hostname | null }
   | { readonly allow: Rule; readonly host: Hostname | null }
   | { readonly deny: Reason; readonly rule: Rule | null }
   | null
@@ -38,14 +39,15 @@ const http = 80
 /** The verdict on a flow as far as it is known. */
 export function decide(policy: Compiled, flow: Flow): Verdict {
   const judged = flow.transport === "udp" ? byDatagram(policy, flow) : judge(policy, flow)
-  if (judged === null) return { decision: "wait", reason: "not-allowed" }
-  const allowed = "allow" in judged
+  const denied = judged === null || "deny" in judged
   let permit: Permit | null = null
-  if (allowed || policy.mode === "audit") {
-    const host = allowed ? judged.host : null
+  if (!denied || (judged !== null && policy.mode === "audit")) {
+    const host = denied ? null : "look" in judged ? judged.look : judged.host
     permit = { flow: flow.id, host, target: flow.target } as Permit
   }
-  return allowed
+  if (judged === null || "look" in judged)
+    return { decision: "wait", reason: "not-allowed", permit }
+  return "allow" in judged
     ? { decision: "allow", reason: "allowed-by-rule", rule: judged.allow, permit }
     : { decision: "deny", reason: judged.deny, rule: judged.rule, permit }
 }
@@ -58,7 +60,8 @@ function judge(policy: Compiled, flow: Flow): Judged {
   // Why: a request without an opening is no connection; it never waits, and nothing allows it.
   if (opening === null) return request === null ? null : deny("malformed")
   const second = byOpening(policy, flow, ground, opening)
-  if (second !== null || request === null) return second
+  const waits = second === null || "look" in second
+  if (!waits || request === null) return second
   return byRequest(policy, flow, ground, opening, request)
 }
 
@@ -191,10 +194,10 @@ function byServerName(policy: Compiled, flow: Flow, granted: Judged, name: Hostn
   const allowed: Judged = granted ?? (whole === undefined ? null : { allow: whole, host: name })
   if (allowed !== null) {
     if (!watched && (policy.intercept !== "always" || opaque)) return allowed
-    return blind ? deny("unsupported-protocol") : null
+    return blind ? deny("unsupported-protocol") : { look: granted === null ? name : null }
   }
   if (rules.some((rule) => isAllow(rule) && asksRequest(rule, "https"))) {
-    return blind ? deny("unsupported-protocol") : null
+    return blind ? deny("unsupported-protocol") : { look: name }
   }
   return rules.some(isAllow) ? deny("unsupported-protocol") : missedName(policy, flow, name)
 }

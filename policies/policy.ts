@@ -97,7 +97,15 @@ export interface Permit {
 }
 
 export type Verdict =
-  | { readonly decision: "wait"; readonly reason: Reason }
+  | {
+      readonly decision: "wait"
+      readonly reason: Reason
+      /**
+       * null: the next fact comes from the client alone. Else only a request can tell, and the host
+       * may be dialled to ask for its protocol and certificate: no byte of the job's goes there yet.
+       */
+      readonly permit: Permit | null
+    }
   | {
       readonly decision: "allow" | "deny"
       readonly reason: Reason

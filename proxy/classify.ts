@@ -4,8 +4,8 @@
  */
 import type { Opening } from "../flows/flow.ts"
 import type { Reason } from "../flows/reason.ts"
-import { headBytesMax, HeadReader } from "./head.ts"
-import type { Head } from "./head.ts"
+import { headBytesMax, HeadReader } from "../http/head.ts"
+import type { Head } from "../http/head.ts"
 import { HelloReader } from "./hello.ts"
 
 /** Most bytes read before a verdict: a hello of 64 KiB in small records has room. */

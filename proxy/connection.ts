@@ -12,7 +12,7 @@ import type { Reason } from "../flows/reason.ts"
 import type { Permit } from "../policies/policy.ts"
 import { OpeningReader } from "./classify.ts"
 import type { Classified } from "./classify.ts"
-import type { Head } from "./head.ts"
+import type { Head } from "../http/head.ts"
 import type { Connection, Final, Input, Judge, Output, Refusal, Timer } from "./turn.ts"
 
 /** Time for a whole opening. nginx: client_header_timeout 60 s, HAProxy's examples 5 to 10 s. */

@@ -1,6 +1,6 @@
 /** Where the one request of a plain-HTTP connection ends. Pure. */
-import { BodyReader, chunkedTail } from "./body.ts"
-import type { Head } from "./head.ts"
+import { BodyReader, chunkedTail } from "../http/body.ts"
+import type { Head } from "../http/head.ts"
 import type { Filter } from "./splice.ts"
 
 /** What of the opening belongs to the request's body, and the filter for all that follows. */

@@ -7,7 +7,7 @@ import type { Flow, Process } from "../flows/flow.ts"
 import type { Reason } from "../flows/reason.ts"
 import type { Permit, Rule, Verdict } from "../policies/policy.ts"
 import type { Classified, OpeningReader } from "./classify.ts"
-import type { Head } from "./head.ts"
+import type { Head } from "../http/head.ts"
 
 /** What a connection needs to know of the world; the rest of the world is server.ts's. */
 export interface Judge {

@@ -24,7 +24,10 @@ const stairs: readonly (readonly { readonly room: string; readonly why: string }
     { room: "policies", why: "may this leave? pure, over flows" },
     { room: "managers", why: "what package managers on this machine say of their registries" },
   ],
-  [{ room: "events", why: "what happened; a line carries a verdict and the rule behind it" }],
+  [
+    { room: "events", why: "what happened; a line carries a verdict and the rule behind it" },
+    { room: "http", why: "the bytes of requests and replies, each with one meaning; pure" },
+  ],
   [
     { room: "proxy", why: "the bytes of a connection; gets names as a function, not as a room" },
     { room: "dns", why: "the bytes of a name; knows nothing of connections" },

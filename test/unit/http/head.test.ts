@@ -1,6 +1,6 @@
 import t from "tap"
-import { forwardedHead, HeadReader, headBytesMax, headFieldsMax } from "../../../proxy/head.ts"
-import type { Head, HeadRead } from "../../../proxy/head.ts"
+import { forwardedHead, HeadReader, headBytesMax, headFieldsMax } from "../../../http/head.ts"
+import type { Head, HeadRead } from "../../../http/head.ts"
 
 function read(text: string): HeadRead | null {
   const bytes = Buffer.from(text, "latin1")

@@ -1,6 +1,6 @@
 import t from "tap"
-import { BodyReader } from "../../../proxy/body.ts"
-import type { Framing } from "../../../proxy/head.ts"
+import { BodyReader } from "../../../http/body.ts"
+import type { Framing } from "../../../http/head.ts"
 
 interface Got {
   readonly passed: string
