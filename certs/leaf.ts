@@ -11,8 +11,8 @@ import { backdatedMs } from "./authority.ts"
 import { certificate, extension, keyIdentifier, name, publicKeyInfo } from "./certificate.ts"
 import type { Certificate, Issuer } from "./certificate.ts"
 
-/** Well below the 398 days that the strictest clients bear, well above any build. */
-const lifeMs = 90 * 24 * 60 * 60 * 1000
+/** Longer than any build, and soon over: nobody keeps a leaf. */
+export const leafLifeMs = 3 * 24 * 60 * 60 * 1000
 
 /** The key pair of leaves; one serves any number of them. */
 export interface LeafKey {
@@ -28,7 +28,7 @@ export interface LeafOptions {
   readonly addresses?: readonly Uint8Array[]
   /** Milliseconds since 1970; default: two days before now. */
   readonly notBeforeMs?: number
-  /** Milliseconds since 1970; default: 90 days from now. */
+  /** Milliseconds since 1970; default: three days from now. */
   readonly notAfterMs?: number
   /** Default serverAuth. */
   readonly purpose?: "serverAuth" | "clientAuth"
@@ -60,7 +60,7 @@ export function leaf(
     subject,
     spki: key.spki,
     notBeforeMs: options.notBeforeMs ?? nowMs - backdatedMs,
-    notAfterMs: options.notAfterMs ?? nowMs + lifeMs,
+    notAfterMs: options.notAfterMs ?? nowMs + leafLifeMs,
     extensions: [
       // basicConstraints: not an authority, the default value, hence empty (RFC 5280 §4.2.1.9)
       extension("2.5.29.19", true, sequence()),

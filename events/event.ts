@@ -70,6 +70,8 @@ export interface FlowEvent extends Judged, Whose {
   readonly durationMs: number
   /** Where the gate really dialled, when it did; not always `target`. */
   readonly dialled?: Endpoint
+  /** The TLS alert by which a client refused our leaf: its host is to be `opaque`. Absent: it did not. */
+  readonly leafRefusal?: string
   /** One sentence for people, where the reason alone does not say it. */
   readonly detail?: string
 }
@@ -89,6 +91,8 @@ export interface RequestEvent extends Judged {
   readonly token: Token
   readonly bytesSent: number
   readonly bytesReceived: number
+  /** One sentence for people, where the reason alone does not say it. */
+  readonly detail?: string
 }
 
 export interface Finding extends Whose {

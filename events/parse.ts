@@ -156,8 +156,13 @@ function flow(fields: Fields): FlowEvent {
     ...(fields["dialled"] === undefined || fields["dialled"] === null
       ? {}
       : { dialled: endpoint(fields["dialled"]) }),
-    ...(typeof fields["detail"] === "string" ? { detail: fields["detail"] } : {}),
+    ...(typeof fields["leafRefusal"] === "string" ? { leafRefusal: fields["leafRefusal"] } : {}),
+    ...detailed(fields),
   }
+}
+
+function detailed(fields: Fields): { readonly detail?: string } {
+  return typeof fields["detail"] === "string" ? { detail: fields["detail"] } : {}
 }
 
 function request(fields: Fields): RequestEvent {
@@ -173,6 +178,7 @@ function request(fields: Fields): RequestEvent {
     ...judged(fields),
     token: oneOf(fields, "token", ["job", "other", "none"], "none"),
     ...transferred(fields),
+    ...detailed(fields),
   }
 }
 

@@ -1,4 +1,5 @@
 /** What the guard answers to its gates: whose a socket is, addresses for the kernel, events taken. */
+import type { Hostname } from "../net/hostname.ts"
 import type { Log } from "../events/log.ts"
 import { redactArguments } from "../events/redact.ts"
 import type { Policy } from "../policies/policy.ts"
@@ -23,12 +24,16 @@ async function again(find: () => Found): Promise<Process | null> {
   return found === "later" ? null : found
 }
 
-/** @param step the step of all processes of this run; null: unknown */
+/**
+ * @param step the step of all processes of this run; null: unknown
+ * @param sign gives a leaf for a name, PEM
+ */
 export function answers(
   policy: Policy,
   step: string | null,
   network: RunNetwork,
   log: Log,
+  sign: (host: Hostname) => string,
 ): Answers {
   let find: ReturnType<typeof ownerFinder> | null = null
   const answer: Answer = (message) => {
@@ -49,6 +54,8 @@ export function answers(
       }
       case "admit":
         return { t: admitted(network, message) ? "done" : "failed", id: message.id }
+      case "leaf":
+        return { t: "leaf", id: message.id, pem: sign(message.host) }
       case "events": {
         for (const { atMs, body } of message.batch) log.record(body, atMs)
         const done = { t: "done", id: message.id } as const

@@ -7,6 +7,8 @@
 import { addressOfSocket } from "../net/address.ts"
 import type { Address } from "../net/address.ts"
 import type { Endpoint } from "../net/endpoint.ts"
+import { parseHostname } from "../net/hostname.ts"
+import type { Hostname } from "../net/hostname.ts"
 import type { EventBody } from "../events/event.ts"
 import { parseBody } from "../events/parse.ts"
 import type { Process, Transport } from "../flows/flow.ts"
@@ -22,6 +24,10 @@ export interface Order {
   readonly specialRanges: string | null
   /** The user id to become before the first hostile byte. */
   readonly uid: number
+  /** The key of all leaves, PKCS #8 in PEM: a worker's own, not the authority's; null: no TLS is opened. */
+  readonly leafKey: string | null
+  /** PEM of the authorities by which upstreams are verified. */
+  readonly upstreamRoots: string
   /** Where the resolver listens for the workers. */
   readonly resolverPath: string
   readonly upstreams: readonly Endpoint[]
@@ -42,6 +48,7 @@ export interface Owner {
 export type FromGuard =
   | Order
   | ({ readonly t: "owner"; readonly id: number } & Owner)
+  | { readonly t: "leaf"; readonly id: number; readonly pem: string }
   | { readonly t: "done"; readonly id: number }
   /** The guard could not do it; what hangs on it must not go on. */
   | { readonly t: "failed"; readonly id: number }
@@ -69,6 +76,8 @@ export type FromGate =
       readonly addresses: readonly Address[]
       readonly ttlMs: number
     }
+  /** A certificate for this name, and the leaf key. */
+  | { readonly t: "leaf"; readonly id: number; readonly host: Hostname }
   | { readonly t: "events"; readonly id: number; readonly batch: readonly TimedBody[] }
 
 /** Events in one message; the gate sends what it has once a turn. */
@@ -105,6 +114,10 @@ export function fromGate(message: Message): FromGate | null {
       if (parsed.includes(null)) return null
       const kept = Math.min(ttlMs, ttlMsMax)
       return { t, id, doors: [...new Set(doors)], addresses: parsed as Address[], ttlMs: kept }
+    }
+    case "leaf": {
+      const host = typeof message["host"] === "string" ? parseHostname(message["host"]) : null
+      return host === null || host !== message["host"] ? null : { t, id, host }
     }
     case "events": {
       const { batch } = message

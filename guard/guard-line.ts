@@ -2,6 +2,7 @@
 import type { Duplex } from "node:stream"
 import type { Address } from "../net/address.ts"
 import type { Endpoint } from "../net/endpoint.ts"
+import type { Hostname } from "../net/hostname.ts"
 import type { EventBody } from "../events/event.ts"
 import type { Transport } from "../flows/flow.ts"
 import { batchMax, type FromGuard, type Owner, type TimedBody } from "./channel.ts"
@@ -20,6 +21,8 @@ export interface GuardLine {
     addresses: readonly Address[],
     ttlMs: number,
   ) => Promise<void>
+  /** A certificate for a name, PEM; rejects when the guard signs none. */
+  readonly leaf: (host: Hostname) => Promise<string>
   /** undefined: taken. A promise: too much waits to be written; go on when it is kept. */
   readonly record: (body: EventBody) => Promise<void> | undefined
   /** Resolves when the guard has taken every event so far. */
@@ -134,6 +137,13 @@ export function guardLine(
           if (t === "done") resolve()
           else
             reject(new Error("Cannot admit addresses: the kernel refused, no answer may be given"))
+        })
+      }),
+    leaf: (host) =>
+      new Promise((resolve, reject) => {
+        ask({ t: "leaf", host }, (answer) => {
+          if (answer.t === "leaf") resolve(answer.pem)
+          else reject(new Error(`Cannot open TLS for "${host}": the guard signs no leaf for it`))
         })
       }),
     record: (body) => outbox.record(body),

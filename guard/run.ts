@@ -9,9 +9,13 @@ import { chownSync, fstatSync, mkdirSync, readdirSync, statSync } from "node:fs"
 import { hostname } from "node:os"
 import { dirname, join } from "node:path"
 import type { Endpoint } from "../net/endpoint.ts"
+import type { Hostname } from "../net/hostname.ts"
 import { Log, type LogEnd } from "../events/log.ts"
 import type { LogFile } from "../events/log-file.ts"
 import type { Finding, RunStarted } from "../events/event.ts"
+import { authority } from "../certs/authority.ts"
+import { leaf, leafKey } from "../certs/leaf.ts"
+import type { LeafKey } from "../certs/leaf.ts"
 import { keepDescriptors } from "../kernel/descriptors.ts"
 import { hiddenPaths } from "../kernel/doors.ts"
 import type { Policy } from "../policies/policy.ts"
@@ -78,12 +82,19 @@ function takenUids(): Set<number> {
   return taken
 }
 
-function gateOrders(options: RunOptions, network: RunNetwork, directory: string): GateOrder[] {
+function gateOrders(
+  options: RunOptions,
+  network: RunNetwork,
+  directory: string,
+  key: LeafKey,
+): GateOrder[] {
   const taken = takenUids()
   const shared = {
     policy: options.policy,
     specialRanges: options.specialRanges,
     uid: gateUid(process.pid, (uid) => taken.has(uid)),
+    leafKey: null,
+    upstreamRoots: "",
     resolverPath: join(directory, "resolver", "socket"),
     upstreams: options.upstreams,
     ours: network.ours,
@@ -98,7 +109,14 @@ function gateOrders(options: RunOptions, network: RunNetwork, directory: string)
   const { tcp, udp } = network.resolver
   return [
     { ...shared, role: "resolver", tcp, udp },
-    ...network.listeners.map((fd) => ({ ...shared, role: "worker" as const, tcp: [fd], udp: [] })),
+    ...network.listeners.map((fd) => ({
+      ...shared,
+      role: "worker" as const,
+      leafKey: key.pem,
+      upstreamRoots: trustBundle(options.upstreamAuthorities),
+      tcp: [fd],
+      udp: [],
+    })),
   ]
 }
 
@@ -117,6 +135,7 @@ function launchOrder(
   network: RunNetwork,
   directory: string,
   log: LogFile,
+  authorityPem: string,
 ): LaunchOrder {
   const { user, command, environment } = options
   const stage = join(directory, "stage")
@@ -130,7 +149,7 @@ function launchOrder(
     view: {
       stage,
       resolverText: jobResolverText(network.scope.job.outer.four),
-      trustBundle: trustBundle(options.upstreamAuthorities),
+      trustBundle: `${trustBundle(options.upstreamAuthorities)}\n${authorityPem}`,
       hidden: hiddenPaths(user.home),
       kept: options.allowedSockets,
       sealed: sealed([log, ...options.sealed]),
@@ -207,19 +226,22 @@ async function prepare(
   const { policy } = options
   const directory = openRunDirectory(id, undo)
   undoing.add(directory.close)
+  const signer = authority(`Sluice ${id}`, Date.now())
   const network = makeNetwork(policy, id, options.workers)
   undoing.add(network.close)
   log.record(runStarted(options), Date.now())
 
-  const orders = gateOrders(options, network, directory.path)
-  const { answer, know } = answers(policy, options.step, network, log)
+  const key = leafKey()
+  const orders = gateOrders(options, network, directory.path, key)
+  const sign = (host: Hostname): string => leaf(signer, key, [host], Date.now()).pem
+  const { answer, know } = answers(policy, options.step, network, log, sign)
   const gates = startGates(orders, answer, (role, words) => {
     log.record(gateDied(role, words), Date.now())
   })
   undoing.add(gates.stop)
   const drops = watchDrops(network, policy.mode, (body) => void log.record(body, Date.now()))
   undoing.add(drops.end)
-  const preparing = prepareJob(launchOrder(options, network, directory.path, file))
+  const preparing = prepareJob(launchOrder(options, network, directory.path, file, signer.pem))
   undoing.add(async () => (await preparing).kill())
   // Why now and not first: the processes start meanwhile, and that takes longer.
   network.build()

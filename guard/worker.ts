@@ -1,14 +1,38 @@
 /** The worker's role of a gate process: the room `proxy` introduced to the policy and the guard. */
 import { randomBytes } from "node:crypto"
+import { createSecureContext, rootCertificates } from "node:tls"
+import type { SecureContext } from "node:tls"
+import { LRUCache } from "lru-cache"
+import type { Hostname } from "../net/hostname.ts"
 import { isSpecial } from "../net/special.ts"
+import { minted } from "../certs/minted.ts"
+import { tokenOf } from "../http/token.ts"
 import { openGate } from "../proxy/server.ts"
+import type { Trust } from "../proxy/secure.ts"
 import type { Compiled } from "../policies/compile.ts"
-import { decide } from "../policies/decide.ts"
+import { decide, opens } from "../policies/decide.ts"
 import { allowsAddress, mayResolveTo } from "../policies/decide-name.ts"
 import type { Order } from "./channel.ts"
 import type { GuardLine } from "./guard-line.ts"
 import type { Serving } from "./serving.ts"
 import { askNames } from "./resolver-link.ts"
+
+/** Names whose leaf, and whose session with the upstream, a worker keeps. */
+const namesMax = 512
+/** A leaf lives three days from when it was signed. */
+const leafKeptMs = 24 * 3_600_000
+
+/** Verification by the roots that the guard gave, or those that Node ships where it found none. */
+function trustIn(roots: string): Trust {
+  const sessions = new LRUCache<string, Buffer>({ max: namesMax })
+  let context: SecureContext | null = null
+  const ca = roots.includes("BEGIN CERTIFICATE") ? roots : [...rootCertificates]
+  return {
+    context: () => (context ??= createSecureContext({ ca })),
+    session: (host, port) => sessions.get(`${host}:${port}`),
+    keepSession: (host, port, session) => void sessions.set(`${host}:${port}`, session),
+  }
+}
 
 /** Serves until the process ends. */
 export async function serve(order: Order, policy: Compiled, line: GuardLine): Promise<Serving> {
@@ -16,6 +40,12 @@ export async function serve(order: Order, policy: Compiled, line: GuardLine): Pr
   const ours = new Set<string>(order.ours)
   const prefix = randomBytes(4).toString("hex")
   let flows = 0
+  const pinned = new LRUCache<string, true>({ max: namesMax })
+  const key = order.leafKey ?? ""
+  const leaf = minted(
+    async (host: Hostname) => createSecureContext({ key, cert: await line.leaf(host) }),
+    { namesMax, keptMs: leafKeptMs },
+  )
   const gate = await openGate({
     decide: (flow) => decide(policy, flow),
     needsProcess: policy.policy.rules.some(({ by, step }) => by !== null || step !== null),
@@ -32,6 +62,13 @@ export async function serve(order: Order, policy: Compiled, line: GuardLine): Pr
       host === null
         ? !isSpecial(address, policy.special) || allowsAddress(policy, address)
         : mayResolveTo(policy, host, address),
+    opens: (host) => opens(policy, host),
+    pinned: (host) => pinned.has(host),
+    pin: (host) => void pinned.set(host, true),
+    trust: trustIn(order.upstreamRoots),
+    leaf,
+    tokenOf: ({ fields, target }) => tokenOf(fields, target),
+    purse: () => null,
     serveNames: null,
   })
   const [fd] = order.listeners

@@ -20,10 +20,13 @@ import type { Permit, Rule, Verdict } from "./policy.ts"
 
 /** A stage's answer; null: wait for the next fact, `look`: inside TLS, dialled for this host. */
 type Judged =
-  | { readonly look: Hostname | null }
+  | { readonly look: Hostname | null; readonly for: Rule }
   | { readonly allow: Rule; readonly host: Hostname | null }
   | { readonly deny: Reason; readonly rule: Rule | null }
   | null
+
+/** Allowed by an address rule, and dialled as it stands. */
+type Granted = { readonly allow: Rule; readonly host: null } | null
 
 /** What the address rules say, which no opening changes. */
 interface Ground {
@@ -45,8 +48,9 @@ export function decide(policy: Compiled, flow: Flow): Verdict {
     const host = denied ? null : "look" in judged ? judged.look : judged.host
     permit = { flow: flow.id, host, target: flow.target } as Permit
   }
-  if (judged === null || "look" in judged)
-    return { decision: "wait", reason: "not-allowed", permit }
+  if (judged === null || "look" in judged) {
+    return { decision: "wait", reason: "not-allowed", permit, rule: judged?.for ?? null }
+  }
   return "allow" in judged
     ? { decision: "allow", reason: "allowed-by-rule", rule: judged.allow, permit }
     : { decision: "deny", reason: judged.deny, rule: judged.rule, permit }
@@ -63,6 +67,16 @@ function judge(policy: Compiled, flow: Flow): Judged {
   const waits = second === null || "look" in second
   if (!waits || request === null) return second
   return byRequest(policy, flow, ground, opening, request)
+}
+
+/**
+ * Whether TLS for this host is ended by us for some rule's sake, whoever asks: then a client that is
+ * refused can be told so inside.
+ */
+export function opens(policy: Compiled, host: Hostname): boolean {
+  if (policy.intercept === "never" || namesFind(policy.opaque, host).length > 0) return false
+  if (policy.intercept === "always") return true
+  return namesFind(policy.names, host).some(({ rule }) => asksRequest(rule, "https"))
 }
 
 function deny(reason: Reason, rule: Rule | null = null): Judged {
@@ -175,7 +189,7 @@ function missedName(policy: Compiled, flow: Flow, name: Hostname): Judged {
 }
 
 function byOpening(policy: Compiled, flow: Flow, ground: Ground, opening: Opening): Judged {
-  const granted: Judged = ground.granted === null ? null : { allow: ground.granted, host: null }
+  const granted: Granted = ground.granted === null ? null : { allow: ground.granted, host: null }
   if (opening.kind === "broken") return granted ?? deny(opening.reason)
   if (opening.kind === "http") return byHead(policy, flow, granted, opening)
   if (opening.kind !== "tls") return granted ?? byNames(policy, flow)
@@ -183,7 +197,7 @@ function byOpening(policy: Compiled, flow: Flow, ground: Ground, opening: Openin
   return byServerName(policy, flow, granted, opening.serverName)
 }
 
-function byServerName(policy: Compiled, flow: Flow, granted: Judged, name: Hostname): Judged {
+function byServerName(policy: Compiled, flow: Flow, granted: Granted, name: Hostname): Judged {
   const rules = fitting(policy, flow, name)
   const denied = rules.find(deniesHost)
   if (denied !== undefined) return deniedBy(denied)
@@ -191,13 +205,14 @@ function byServerName(policy: Compiled, flow: Flow, granted: Judged, name: Hostn
   const blind = opaque || policy.intercept === "never"
   const watched = rules.some((rule) => rule.effect === "deny" && asksRequest(rule, "https"))
   const whole = rules.find(allowsHost)
-  const allowed: Judged = granted ?? (whole === undefined ? null : { allow: whole, host: name })
+  const allowed = granted ?? (whole === undefined ? null : { allow: whole, host: name })
   if (allowed !== null) {
     if (!watched && (policy.intercept !== "always" || opaque)) return allowed
-    return blind ? deny("unsupported-protocol") : { look: granted === null ? name : null }
+    return blind ? deny("unsupported-protocol") : { look: allowed.host, for: allowed.allow }
   }
-  if (rules.some((rule) => isAllow(rule) && asksRequest(rule, "https"))) {
-    return blind ? deny("unsupported-protocol") : { look: name }
+  const asking = rules.find((rule) => isAllow(rule) && asksRequest(rule, "https"))
+  if (asking !== undefined) {
+    return blind ? deny("unsupported-protocol") : { look: name, for: asking }
   }
   return rules.some(isAllow) ? deny("unsupported-protocol") : missedName(policy, flow, name)
 }
@@ -205,7 +220,7 @@ function byServerName(policy: Compiled, flow: Flow, granted: Judged, name: Hostn
 function byHead(
   policy: Compiled,
   flow: Flow,
-  granted: Judged,
+  granted: Granted,
   { host, port }: Extract<Opening, { kind: "http" }>,
 ): Judged {
   if (host === null) return granted ?? deny("malformed")

@@ -105,6 +105,8 @@ export type Verdict =
        * may be dialled to ask for its protocol and certificate: no byte of the job's goes there yet.
        */
       readonly permit: Permit | null
+      /** The rule for whose sake it is looked inside; null where the next fact is awaited. */
+      readonly rule: Rule | null
     }
   | {
       readonly decision: "allow" | "deny"

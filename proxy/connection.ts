@@ -6,13 +6,13 @@
  * says fed whole, because the reader of the opening does, and because the question without an
  * opening is always asked before the one with it.
  */
-import { unmap } from "../net/address.ts"
-import type { Flow } from "../flows/flow.ts"
+import type { Flow, Opening } from "../flows/flow.ts"
 import type { Reason } from "../flows/reason.ts"
 import type { Permit } from "../policies/policy.ts"
 import { OpeningReader } from "./classify.ts"
 import type { Classified } from "./classify.ts"
-import type { Head } from "../http/head.ts"
+import { judgeRequest, unread } from "./judge.ts"
+import { offer } from "./protocol.ts"
 import type { Connection, Final, Input, Judge, Output, Refusal, Timer } from "./turn.ts"
 
 /** Time for a whole opening. nginx: client_header_timeout 60 s, HAProxy's examples 5 to 10 s. */
@@ -29,6 +29,9 @@ export const greetingTimeoutMs = 300_000
 /** Ports whose protocols the client begins: silence on them is only silence. */
 const clientFirstPorts = new Set([80, 443])
 
+/** Something was dialled for a silent client. */
+const waiting: ReadonlySet<Connection["phase"]> = new Set(["trying", "listening"])
+
 type Stepped = readonly [Connection, readonly Output[]]
 
 /** A connection that has just been accepted. */
@@ -44,6 +47,8 @@ export function opened(flow: Flow): Stepped {
     tried: null,
     final: null,
     raw: false,
+    opens: false,
+    inside: false,
   }
   return [connection, [{ do: "start-timer", timer: "opening", afterMs: openingTimeoutMs }]]
 }
@@ -51,7 +56,7 @@ export function opened(flow: Flow): Stepped {
 /** Whether further bytes of the client are of use now; else it is not read. */
 export function wantsBytes({ phase, classified, ended }: Connection): boolean {
   if (classified !== null || ended) return false
-  return phase !== "dialling" && phase !== "carrying" && phase !== "over"
+  return phase === "asking" || phase === "opening" || phase === "grace" || waiting.has(phase)
 }
 
 /** What follows from an input. Inputs that come too late change nothing. */
@@ -81,6 +86,11 @@ export function step(judge: Judge, connection: Connection, input: Input): Steppe
       return dialFailed(connection, input.reason, input.detail)
     case "spoken":
       return spoken(connection)
+    case "secured":
+      if (connection.phase !== "securing") return [connection, []]
+      return [{ ...connection, phase: "carrying" }, [{ do: "open" }]]
+    case "unsecured":
+      return unsecured(judge, connection, input.reason, input.detail)
   }
 }
 
@@ -140,69 +150,51 @@ function withOpening(judge: Judge, connection: Connection, classified: Classifie
 }
 
 /** The question with an opening, and for plain HTTP the one with a request. */
-function judged(judge: Judge, connection: Connection, classified: Classified): Stepped {
+function judged(judge: Judge, connection: Connection, { opening, head }: Classified): Stepped {
   const { flow } = connection
-  const opening = consistent(flow, classified)
+  if (head !== null) {
+    return decided(connection, { ...judgeRequest(judge, flow, head), detail: null })
+  }
+  const next: Connection = { ...connection, inside: isOpened(judge, opening) }
   const verdict = judge.decide({ ...flow, opening })
-  if (verdict.decision !== "wait") return decided(connection, { ...verdict, detail: null })
-  if (opening.kind === "http" && classified.head !== null) {
-    return requested(judge, connection, classified.head)
+  if (verdict.decision !== "wait") return decided(next, { ...verdict, detail: null })
+  if (verdict.permit === null) {
+    return decided(next, { ...unread(judge, flow, opening, "infrastructure"), detail: null })
   }
-  return decided(
-    connection,
-    broken(judge, flow, opening.kind, "unsupported-protocol", needsOpening),
-  )
-}
-
-const needsOpening = "A rule asks for its requests, and this version does not look inside TLS."
-
-function requested(judge: Judge, connection: Connection, head: Head): Stepped {
-  const { flow } = connection
-  if (head.host === null || head.path === null) {
-    const reason = head.host === null ? "missing-server-name" : "malformed"
-    return decided(connection, broken(judge, flow, "http", reason, null))
+  const { permit, rule } = verdict
+  if (opening.kind === "tls" && offer(opening.protocols) === null) {
+    const unspoken = unread(judge, flow, opening, "unsupported-protocol")
+    return decided(next, {
+      ...unspoken,
+      rule,
+      detail: "It offers no protocol whose requests can be read.",
+    })
   }
-  const request = {
-    scheme: "http",
-    method: head.method,
-    host: head.host,
-    port: flow.target.port,
-    path: head.path,
-    token: head.token,
+  if (judge.audit && opening.kind === "tls" && opening.serverName !== null) {
+    if (judge.pinned(opening.serverName)) return decided(next, { ...pinned, rule, permit })
+  }
+  const looking = {
+    decision: "allow",
+    reason: "allowed-by-rule",
+    rule,
+    permit,
+    detail: null,
   } as const
-  const opening = { kind: "http", host: head.host, port: head.port } as const
-  const verdict = judge.decide({ ...flow, opening, request })
-  if (verdict.decision !== "wait") return decided(connection, { ...verdict, detail: null })
-  return decided(connection, broken(judge, flow, "http", "unsupported-protocol", null))
+  return decided({ ...next, opens: true }, looking)
 }
 
-/** The verdict for something that no rule can allow: so that audit mode has its permit for it. */
-function broken(
-  judge: Judge,
-  flow: Flow,
-  kind: string,
-  reason: Reason,
-  detail: string | null,
-): Final {
-  const of = kind === "http" ? "http" : "tls"
-  const verdict = judge.decide({ ...flow, opening: { kind: "broken", of, reason } })
-  // Why: an address rule may allow even this, but the flow waits for what cannot be looked into.
-  const permit = verdict.decision !== "wait" && judge.audit ? verdict.permit : null
-  return { decision: "deny", reason, rule: null, permit, detail }
+/** In audit mode a host whose client refused our leaf is let through unopened the next time. */
+const pinned: Omit<Final, "rule" | "permit"> = {
+  decision: "deny",
+  reason: "certificate-invalid",
+  detail: "A client did not accept a certificate of Sluice's for this host, so it was not opened.",
 }
 
-/**
- * What an HTTP opening comes to for this connection: a Host that names another port or address is
- * broken, and one that names the address itself leaves the matter to rules over addresses.
- */
-function consistent(flow: Flow, { opening, head }: Classified): NonNullable<Flow["opening"]> {
-  if (opening.kind !== "http" || head === null) return opening
-  const otherPort = head.port !== null && head.port !== flow.target.port
-  const otherAddress = head.address !== null && unmap(head.address) !== flow.target.address
-  if (otherPort || otherAddress) return { kind: "broken", of: "http", reason: "host-mismatch" }
-  return head.address === null
-    ? opening
-    : { kind: "broken", of: "http", reason: "address-not-allowed" }
+/** Whether the client may be answered in HTTP: it offers a version of it that needs no upstream. */
+function isOpened(judge: Judge, opening: Opening): boolean {
+  if (opening.kind !== "tls" || opening.serverName === null) return false
+  const { protocols, serverName } = opening
+  return (protocols.length === 0 || protocols.includes("http/1.1")) && judge.opens(serverName)
 }
 
 const stopTimers: readonly Output[] = (["opening", "silence", "grace", "greeting"] as const).map(
@@ -237,8 +229,10 @@ function sameWay(one: Permit, other: Permit | null): boolean {
 
 /** All is decided and dialled. */
 function carried(connection: Connection, outputs: readonly Output[]): Stepped {
-  const head = connection.raw ? null : (connection.classified?.head ?? null)
-  return [{ ...connection, phase: "carrying" }, [...outputs, { do: "carry", head }]]
+  if (connection.opens)
+    return [{ ...connection, phase: "securing" }, [...outputs, { do: "secure" }]]
+  const requests = !connection.raw && connection.classified?.head != null
+  return [{ ...connection, phase: "carrying" }, [...outputs, { do: "carry", requests }]]
 }
 
 function dialled(connection: Connection, despite: Reason | null): Stepped {
@@ -278,6 +272,23 @@ function dialFailed(connection: Connection, reason: Reason, detail: string): Ste
   ]
 }
 
+/**
+ * No TLS with the upstream, or a bad certificate: no request goes out. In audit mode a bad certificate
+ * is the client's to judge: the flow is dialled once more, and passes untouched.
+ */
+function unsecured(judge: Judge, connection: Connection, reason: Reason, detail: string): Stepped {
+  const { phase, flow, classified, final } = connection
+  if (phase !== "securing" || classified === null) return [connection, []]
+  const rule = final?.rule ?? null
+  const again = judge.audit && reason === "certificate-invalid"
+  const verdict = again ? judge.decide({ ...flow, opening: classified.opening }) : null
+  const permit = verdict?.permit ?? null
+  return decided(
+    { ...connection, opens: false },
+    { decision: "deny", reason, rule, permit, detail },
+  )
+}
+
 /** The upstream of a silent client spoke: its protocol is one that the server begins. */
 function spoken(connection: Connection): Stepped {
   const { tried } = connection
@@ -289,7 +300,7 @@ function spoken(connection: Connection): Stepped {
 
 function ended(judge: Judge, connection: Connection): Stepped {
   const { phase, reader, classified, final } = connection
-  if (phase === "asking" || phase === "dialling") return [connection, []]
+  if (phase === "asking" || phase === "dialling" || phase === "securing") return [connection, []]
   if (phase === "grace") return final === null ? [connection, []] : decided(connection, final)
   if (classified !== null) return [connection, []]
   if (reader.bytes.length > 0) {
@@ -305,7 +316,7 @@ function ended(judge: Judge, connection: Connection): Stepped {
 function closed(connection: Connection): Stepped {
   const { phase, final, reader } = connection
   const outputs: Output[] = [...stopTimers]
-  if (phase === "trying" || phase === "listening" || phase === "dialling") {
+  if (waiting.has(phase) || phase === "dialling" || phase === "securing") {
     outputs.push({ do: "hang-up" })
   }
   const over: Connection = { ...connection, phase: "over" }
@@ -391,7 +402,8 @@ function tried(judge: Judge, connection: Connection): Stepped {
 }
 
 /** How a client is told, by what it speaks as far as it has spoken. */
-function refusal({ classified, reader }: Connection): Refusal {
+function refusal({ classified, reader, inside }: Connection): Refusal {
+  if (inside) return "inside"
   const protocol = classified?.opening.kind ?? reader.protocol
   if (classified?.opening.kind === "broken") {
     return classified.opening.of === "tls" ? "alert" : "page"

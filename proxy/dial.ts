@@ -15,6 +15,7 @@ import type { Hostname } from "../net/hostname.ts"
 import type { Reason } from "../flows/reason.ts"
 import type { Permit } from "../policies/policy.ts"
 import { Inlet } from "./inlet.ts"
+import type { Side } from "./splice.ts"
 
 /** RFC 8305 §8, Connection Attempt Delay. */
 const staggerMs = 250
@@ -43,8 +44,7 @@ export interface Ways {
 
 export type Dialled =
   | {
-      readonly socket: Socket
-      readonly inlet: Inlet
+      readonly side: Side
       readonly endpoint: Endpoint
       /** What block mode would have refused it for; null: nothing. */
       readonly despite: Reason | null
@@ -242,7 +242,7 @@ class Attempts {
     if (this.#over) return
     const despite = this.#despite
     this.#end(socket)
-    this.#done({ socket, inlet, endpoint, despite })
+    this.#done({ side: { socket, inlet, base: socket }, endpoint, despite })
   }
 
   #failed(socket: Socket, error: NodeJS.ErrnoException, endpoint: Endpoint): void {

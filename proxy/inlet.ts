@@ -6,6 +6,9 @@
  * big, and then nothing is copied. So an idle connection holds no memory, and a busy one takes few
  * system calls (design/BENCH: half the CPU of `pipe`).
  *
+ * TLS gives its bytes record by record. An inlet that gathers puts the records of one turn behind one
+ * another, so that they go on in one piece: one call, one write.
+ *
  * `onread` of net.connect is documented; for accepted sockets Node has no such option, and the same
  * fields are set by hand where they are found and proven to work (proveInlets). Else 'data' is used.
  */
@@ -22,24 +25,55 @@ const smallReadsMax = 32
 /** Most buffers of one's own in a worker: 32 MiB. */
 const ownMax = 32
 
-const shared = Buffer.allocUnsafeSlow(sharedBytes)
-const pool: Buffer[] = []
-let made = 0
+/** Most bytes in one record of TLS (RFC 8446 §5.1): a read that is smaller was the last of its turn. */
+const recordBytes = 16_384
+/** What is gathered at the most, in bytes; measured: beyond it nothing is won. */
+const gatheredBytes = 131_072
+/** Most buffers for gathering in a worker: 16 MiB. */
+const gatherMax = 128
 
-function takeOwn(): Buffer | null {
-  const kept = pool.pop()
-  if (kept !== undefined) return kept
-  if (made >= ownMax) return null
-  made++
-  return Buffer.allocUnsafeSlow(ownBytes)
-}
+const shared = Buffer.allocUnsafeSlow(sharedBytes)
 
 /** Most unused buffers kept for the next busy socket, after each trim. */
 const sparesMax = 4
 
+/** Buffers of one size that sockets borrow. */
+class Pool {
+  readonly #bytes: number
+  readonly #max: number
+  readonly #spare: Buffer[] = []
+  #made = 0
+
+  constructor(bytes: number, max: number) {
+    this.#bytes = bytes
+    this.#max = max
+  }
+
+  /** null: all are lent. */
+  take(): Buffer | null {
+    const spare = this.#spare.pop()
+    if (spare !== undefined) return spare
+    if (this.#made >= this.#max) return null
+    this.#made++
+    return Buffer.allocUnsafeSlow(this.#bytes)
+  }
+
+  give(buffer: Buffer): void {
+    this.#spare.push(buffer)
+  }
+
+  trim(): void {
+    this.#made -= this.#spare.splice(sparesMax).length
+  }
+}
+
+const big = new Pool(ownBytes, ownMax)
+const gathering = new Pool(gatheredBytes, gatherMax)
+
 /** Lets go of buffers that a burst has left behind. */
 export function trimInlets(): void {
-  made -= pool.splice(sparesMax).length
+  big.trim()
+  gathering.trim()
 }
 
 /**
@@ -59,8 +93,21 @@ export class Inlet {
   #filled = 0
   /** Reads in a row that would have fitted into the buffer in common. */
   #small = 0
+  /** Where the records begin, and end, that were gathered and not given on yet. */
+  #from = 0
+  #to = 0
+  #flushing: NodeJS.Immediate | null = null
+  readonly #pool: Pool
+  /** What a read brings at the most. */
+  readonly #full: number
   /** Bytes read, ever. */
   total = 0
+
+  /** @param gathers for TLS */
+  constructor(gathers = false) {
+    this.#pool = gathers ? gathering : big
+    this.#full = gathers ? recordBytes : sharedBytes
+  }
 
   /** For net.connect. */
   readonly onread = {
@@ -70,7 +117,7 @@ export class Inlet {
 
   /** Whether the bytes given to `take` now may be held: they are in this socket's own buffer. */
   get own(): boolean {
-    return this.#buffer !== shared
+    return this.#buffer !== shared && this.#pool === big
   }
 
   /** Says whose inlet this is. */
@@ -114,32 +161,54 @@ export class Inlet {
 
   /** Gives back a buffer of its own while nothing comes. */
   rest(): void {
-    if (this.#held || this.#buffer === shared) return
+    if (this.#held || this.#buffer === shared || this.#from < this.#to) return
     const handle = handleOf(this.#socket)
     if (handle === null) return
     this.#drop()
     handle.useUserBuffer(shared)
   }
 
+  /** Gives on what was gathered; to be called before an end is acted upon. */
+  flush(): void {
+    if (this.#flushing !== null) clearImmediate(this.#flushing)
+    this.#flushing = null
+    const [from, to] = [this.#from, this.#to]
+    if (from === to) return
+    this.#from = to
+    this.take(this.#buffer.subarray(from, to), false)
+  }
+
   #drop(): void {
-    if (this.#buffer !== shared) pool.push(this.#buffer)
+    if (this.#buffer !== shared) this.#pool.give(this.#buffer)
     this.#buffer = shared
+    this.#from = 0
+    this.#to = 0
   }
 
   #land(count: number): boolean {
     this.total += count
     this.#filled = count
-    this.take(this.#buffer.subarray(0, count), false)
+    if (this.#pool === big || this.#buffer === shared) {
+      this.take(this.#buffer.subarray(0, count), false)
+      return true
+    }
+    this.#to += count
+    const room = this.#buffer.length - this.#to
+    if (count < recordBytes || room < recordBytes) this.flush()
+    else this.#flushing ??= setImmediate(() => this.flush())
     return true
   }
 
   /** Where the next read lands. Called by Node after each read, and once at the beginning. */
   #next(): Buffer {
     if (this.#held) return this.#buffer
-    const full = this.#filled >= sharedBytes
+    const full = this.#filled >= this.#full
     this.#small = full ? 0 : this.#small + 1
+    if (this.#from < this.#to) return this.#buffer.subarray(this.#to)
+    this.#from = 0
+    this.#to = 0
     if (this.#buffer === shared) {
-      if (full) this.#buffer = takeOwn() ?? shared
+      if (full) this.#buffer = this.#pool.take() ?? shared
     } else if (this.#small > smallReadsMax) this.#drop()
     return this.#buffer
   }

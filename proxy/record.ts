@@ -1,9 +1,11 @@
-/** A connection that is over, as events. Pure. */
+/** A connection that is over, and its requests, as events. Pure. */
 import type { FlowEvent, RequestEvent, RuleShown } from "../events/event.ts"
 import { redactPath } from "../events/redact.ts"
 import type { Endpoint } from "../net/endpoint.ts"
-import type { Opening } from "../flows/flow.ts"
+import type { Flow, Opening, Token } from "../flows/flow.ts"
+import type { RequestHead } from "../http/request.ts"
 import type { Rule } from "../policies/policy.ts"
+import type { Answer, Exchange } from "./relay.ts"
 import type { Connection } from "./turn.ts"
 
 /** What became of the bytes. */
@@ -11,19 +13,27 @@ export interface Carried {
   readonly bytesSent: number
   readonly bytesReceived: number
   readonly durationMs: number
-  /** null: nothing was dialled. */
+  /** null: nothing was dialled, or nothing came of it. */
   readonly dialled: Endpoint | null
   /** What went wrong on the way, or null. */
   readonly detail: string | null
-  /** Status of the reply; null: none came, or it was no request. */
-  readonly status: number | null
+  /** The verdict of the requests, where they were judged one by one. */
+  readonly answer: Answer | null
+  /** The alert by which the client refused our leaf; null: it did not. */
+  readonly leafRefusal: string | null
+}
+
+interface Verdict {
+  readonly verdict: "allow" | "deny"
+  readonly enforced: boolean
+  readonly reason: FlowEvent["reason"]
+  readonly rule: RuleShown | null
 }
 
 /** The flow's event. A connection without a verdict is one that we could not judge. */
 export function flowEvent(connection: Connection, carried: Carried): FlowEvent {
   const { flow, final, classified } = connection
   const through = carried.dialled !== null
-  const verdict = final?.decision ?? "deny"
   const detail = final?.detail ?? carried.detail
   return {
     kind: "flow",
@@ -33,11 +43,8 @@ export function flowEvent(connection: Connection, carried: Carried): FlowEvent {
     target: flow.target,
     names: flow.names,
     opening: classified === null ? null : shownOpening(classified.opening),
-    action: !through ? "refuse" : isRequest(connection) ? "forward" : "splice",
-    verdict,
-    enforced: isEnforced(connection),
-    reason: final?.reason ?? "infrastructure",
-    rule: shownRule(final?.rule ?? null),
+    action: through ? actionOf(connection) : "refuse",
+    ...verdictOf(connection, carried),
     bytesSent: carried.bytesSent,
     bytesReceived: carried.bytesReceived,
     durationMs: carried.durationMs,
@@ -45,15 +52,72 @@ export function flowEvent(connection: Connection, carried: Carried): FlowEvent {
     step: flow.step,
     ...(carried.dialled === null ? {} : { dialled: carried.dialled }),
     ...(detail === null ? {} : { detail }),
+    ...(carried.leafRefusal === null ? {} : { leafRefusal: carried.leafRefusal }),
   }
 }
 
-/** The event of the one request of a plain-HTTP connection; null where there was none. */
-export function requestEvent(connection: Connection, carried: Carried): RequestEvent | null {
-  const { flow, final, classified } = connection
+function actionOf({ opens, raw, classified }: Connection): FlowEvent["action"] {
+  if (opens) return "intercept"
+  return classified?.head != null && !raw ? "forward" : "splice"
+}
+
+function verdictOf({ final }: Connection, { answer, leafRefusal }: Carried): Verdict {
+  if (leafRefusal !== null) {
+    return { verdict: "deny", enforced: true, reason: "certificate-invalid", rule: null }
+  }
+  if (answer !== null) return answered(answer)
+  return {
+    verdict: final?.decision ?? "deny",
+    // Why: what is denied and has a permit all the same is let through: audit mode.
+    enforced: final === null || final.decision === "allow" || final.permit === null,
+    reason: final?.reason ?? "infrastructure",
+    rule: shownRule(final?.rule ?? null),
+  }
+}
+
+function answered({ decision, go, reason, rule }: Answer): Verdict {
+  return { verdict: decision, enforced: decision === "allow" || !go, reason, rule: shownRule(rule) }
+}
+
+/** The event of one request. */
+export function requestEvent(
+  flow: Flow,
+  exchange: Exchange,
+  tokenOf: (head: RequestHead) => Token,
+): RequestEvent {
+  const { head, answer, protocol, status, bytesSent, bytesReceived, detail } = exchange
+  return {
+    kind: "request",
+    flow: flow.id,
+    protocol,
+    ...(flow.opening?.kind === "tls" ? {} : { scheme: "http" as const }),
+    method: head?.method ?? "",
+    host: head?.host ?? head?.address ?? "",
+    path: head === null ? "" : redactPath(head.target),
+    status,
+    ...answered(answer),
+    token: head === null ? "none" : tokenOf(head),
+    bytesSent,
+    bytesReceived,
+    ...(detail === null ? {} : { detail }),
+  }
+}
+
+/**
+ * The event of a request over plain HTTP that was refused before anything was dialled; null where
+ * there was none, or it is told of as one of several.
+ *
+ * @param status of the page; null: none was sent
+ */
+export function refusedRequest(
+  connection: Connection,
+  carried: Carried,
+  tokenOf: (head: RequestHead) => Token,
+  status: number | null,
+): RequestEvent | null {
+  const { flow, classified, raw } = connection
   const head = classified?.head ?? null
-  if (head === null || connection.raw) return null
-  const verdict = final?.decision ?? "deny"
+  if (head === null || raw || carried.dialled !== null) return null
   return {
     kind: "request",
     flow: flow.id,
@@ -62,24 +126,12 @@ export function requestEvent(connection: Connection, carried: Carried): RequestE
     method: head.method,
     host: head.host ?? head.address ?? "",
     path: redactPath(head.target),
-    status: carried.status,
-    verdict,
-    enforced: isEnforced(connection),
-    reason: final?.reason ?? "infrastructure",
-    rule: shownRule(final?.rule ?? null),
-    token: head.token,
-    bytesSent: carried.bytesSent,
-    bytesReceived: carried.bytesReceived,
+    status,
+    ...verdictOf(connection, carried),
+    token: tokenOf(head),
+    bytesSent: 0,
+    bytesReceived: 0,
   }
-}
-
-/** What is denied and has a permit all the same is let through: audit mode. */
-function isEnforced({ final }: Connection): boolean {
-  return final === null || final.decision === "allow" || final.permit === null
-}
-
-function isRequest({ classified, raw }: Connection): boolean {
-  return classified?.head != null && !raw
 }
 
 function shownOpening(opening: Opening): FlowEvent["opening"] {

@@ -23,8 +23,8 @@ const alertRecord = 21
 const fatal = 2
 
 export interface Words {
-  /** For HTTP: 403, or 502 where the upstream is at fault. */
-  readonly status: 403 | 502
+  /** For HTTP: 403, or its own word (400, 421, 431); 502 where the upstream is at fault. */
+  readonly status: number
   readonly alert: number
   /** One line, without its end. */
   readonly text: string
@@ -55,13 +55,20 @@ export function alert(description: number): Buffer {
   return Buffer.from([alertRecord, 3, 3, 0, 2, fatal, description])
 }
 
-const statusTexts = { 403: "Forbidden", 502: "Bad Gateway" } as const
+const statusTexts: Readonly<Record<number, string>> = {
+  400: "Bad Request",
+  403: "Forbidden",
+  408: "Request Timeout",
+  421: "Misdirected Request",
+  431: "Request Header Fields Too Large",
+  502: "Bad Gateway",
+}
 
 /** A whole reply of one line of text. */
 export function page({ status, text, bodyless }: Words): Buffer {
   const body = Buffer.from(`${printable(text)}\n`, "latin1")
   const head = [
-    `HTTP/1.1 ${status} ${statusTexts[status]}`,
+    `HTTP/1.1 ${status} ${statusTexts[status] ?? ""}`,
     "Content-Type: text/plain; charset=utf-8",
     `Content-Length: ${body.length}`,
     "Cache-Control: no-store",

@@ -155,7 +155,7 @@ export class Gate {
       opening: null,
       request: null,
     }
-    const session = new Session({ socket, inlet }, flow, this.#world, {
+    const session = new Session({ socket, inlet, base: socket }, flow, this.#world, {
       decided: (decided) => this.#undecided.delete(decided),
       over: (over) => {
         this.#sessions.delete(over)

@@ -4,23 +4,23 @@
  */
 import type { Endpoint } from "../net/endpoint.ts"
 import type { Hostname } from "../net/hostname.ts"
-import type { EventBody } from "../events/event.ts"
 import type { Flow, Process } from "../flows/flow.ts"
-import { bodyOf } from "./request-body.ts"
-import { within } from "./within.ts"
+import { Carrier } from "./carrier.ts"
 import { opened, step, wantsBytes } from "./connection.ts"
 import { dial } from "./dial.ts"
 import type { Dialled, Dialling, Ways } from "./dial.ts"
-import { forwardedHead } from "../http/head.ts"
-import type { Head } from "../http/head.ts"
-import { flowEvent, requestEvent } from "./record.ts"
+import { http1 } from "./http1.ts"
+import { Inside, namedTls } from "./inside.ts"
+import type { InsideWorld } from "./inside.ts"
+import { flowEvent, refusedRequest } from "./record.ts"
 import type { Carried } from "./record.ts"
 import { refuse } from "./refuse.ts"
-import { brokenFraming, Splice } from "./splice.ts"
+import { Requests } from "./requests.ts"
+import { Splice } from "./splice.ts"
 import type { Side } from "./splice.ts"
-import { StatusReader } from "./status.ts"
 import { wordsFor } from "./told.ts"
-import type { Connection, Input, Judge, Output, Timer } from "./turn.ts"
+import type { Connection, Input, Judge, Output, Refusal, Timer } from "./turn.ts"
+import { within } from "./within.ts"
 
 /** Who is at the job's end of a connection. */
 export interface Owner {
@@ -29,12 +29,10 @@ export interface Owner {
 }
 
 /** What one connection needs of the world. */
-export interface World extends Judge, Ways {
+export interface World extends Judge, Ways, InsideWorld {
   /** Names that our resolver gave for an address, and that still hold. */
   readonly names: (address: Endpoint["address"]) => Promise<readonly Hostname[]>
   readonly owner: (flow: Flow) => Promise<Owner>
-  /** Takes an event; a promise where there is no room, which is kept once there is. */
-  readonly record: (event: EventBody) => void | Promise<void>
   /** Milliseconds since the epoch. */
   readonly now: () => number
 }
@@ -69,11 +67,18 @@ export class Session {
   #connection: Connection
   #timers = new Map<Timer, NodeJS.Timeout>()
   #dialling: Dialling | null = null
-  #upstream: Extract<Dialled, { socket: unknown }> | null = null
-  #splice: Splice | null = null
+  #upstream: Extract<Dialled, { side: unknown }> | null = null
+  /** Where TLS is ended here. */
+  #inside: Inside | null = null
+  /** What carries the bytes, once they flow. */
+  #flowing: Splice | Carrier | null = null
+  #requests: Requests | null = null
   #owner: Promise<Owner> | null = null
-  #status: StatusReader | null = null
   #hurried: (() => void) | null = null
+  /** The alert by which the client refused our leaf; null: it did not. */
+  #leafRefusal: string | null = null
+  /** Status of the page that a request of plain HTTP was refused with; null: there was none. */
+  #refusedWith: number | null = null
   /** What the upstream said before it was let through. */
   #greeting: Buffer[] = []
   #watching = false
@@ -94,7 +99,7 @@ export class Session {
 
   /** Bytes of the opening that are kept. */
   get keptBytes(): number {
-    return this.#splice === null ? this.#connection.reader.bytes.length : 0
+    return this.#flowing === null ? this.#connection.reader.bytes.length : 0
   }
 
   /** Asks what is to be asked, and begins to read. */
@@ -120,21 +125,22 @@ export class Session {
 
   /** Since when nothing has moved; called now and then, so that bytes need not be timed. */
   idleSince(nowMs: number): number {
-    const splice = this.#splice
-    if (splice === null) return nowMs
-    const moved = splice.bytesSent + splice.bytesReceived
+    const flowing = this.#flowing
+    if (flowing === null) return nowMs
+    const moved = flowing.bytesSent + flowing.bytesReceived
     if (moved !== this.#moved) {
       this.#moved = moved
       this.#movedAtMs = nowMs
-    } else splice.rest()
+    } else flowing.rest()
     return this.#movedAtMs
   }
 
   /** Ends a connection that flows. */
   reset(detail: string): void {
-    if (this.#splice !== null) this.#splice.reset(detail)
+    if (this.#flowing !== null) this.#flowing.reset(detail)
     else {
       this.#dialling?.cancel()
+      this.#upstream?.side.base.resetAndDestroy()
       this.client.socket.resetAndDestroy()
     }
   }
@@ -165,7 +171,7 @@ export class Session {
 
   /** The client is read only while its bytes are of use. */
   #read(): void {
-    if (this.#splice !== null || this.#closed) return
+    if (this.#flowing !== null || this.#closed) return
     const { phase } = this.#connection
     if (phase === "over" || phase === "carrying") return
     const wanted = wantsBytes(this.#connection)
@@ -202,7 +208,14 @@ export class Session {
         this.#listen()
         return
       case "carry":
-        this.#carry(output.head)
+        if (output.requests) this.#carryRequests()
+        else this.#carry()
+        return
+      case "secure":
+        this.#secure()
+        return
+      case "open":
+        this.#open()
         return
       case "refuse":
         this.#refuse(output.by)
@@ -235,50 +248,100 @@ export class Session {
   #hangUp(): void {
     this.#dialling?.cancel()
     this.#dialling = null
-    this.#upstream?.socket.resetAndDestroy()
+    this.#upstream?.side.base.resetAndDestroy()
     this.#upstream = null
     this.#greeting = []
   }
 
   #listen(): void {
-    const upstream = this.#upstream
-    if (upstream === null) return
-    upstream.inlet.take = (bytes) => {
+    const side = this.#upstream?.side
+    if (side === undefined) return
+    side.inlet.take = (bytes) => {
       // Why: what an upstream says while the client's opening is read waits for the verdict on it.
       this.#greeting.push(Buffer.from(bytes))
-      upstream.inlet.pause()
+      side.inlet.pause()
       this.#tell({ kind: "spoken" })
     }
     // Why: an end is an answer too; the splice passes it on.
     for (const event of ["end", "close"]) {
-      upstream.socket.once(event, () => {
-        if (this.#upstream === upstream) this.#tell({ kind: "spoken" })
+      side.socket.once(event, () => {
+        if (this.#upstream?.side === side) this.#tell({ kind: "spoken" })
       })
     }
-    upstream.inlet.resume()
+    side.inlet.resume()
   }
 
-  #carry(head: Head | null): void {
+  #stopListening(): void {
+    for (const [event, listener] of this.#listeners) this.client.socket.off(event, listener)
+  }
+
+  #carry(): void {
     const upstream = this.#upstream
     if (upstream === null) return
-    const { client } = this
-    for (const [event, listener] of this.#listeners) client.socket.off(event, listener)
-    const opening = this.#connection.reader.bytes
-    const body = head === null ? null : bodyOf(head, opening)
-    const status = head === null ? null : new StatusReader()
-    this.#status = status
-    this.#splice = new Splice(client, upstream, {
-      first:
-        body === null || head === null ? opening : Buffer.concat([forwardedHead(head), body.first]),
-      filter: body?.filter ?? null,
-      watch: status === null ? this.#overheard() : watchStatus(status),
+    this.#stopListening()
+    const splice = new Splice(this.client, upstream.side, {
+      first: this.#connection.reader.bytes,
+      watch: this.#overheard(),
       peek: this.#connection.classified === null ? (bytes) => this.#peek(bytes) : null,
-      endsWithUpstream: head !== null,
       done: (detail) => this.#finish(detail),
     })
-    this.#splice.start(this.#connection.ended, Buffer.concat(this.#greeting))
+    this.#flowing = splice
+    splice.start(this.#connection.ended, Buffer.concat(this.#greeting))
     this.#greeting = []
-    if (body?.broken === true) this.#splice.reset(brokenFraming)
+  }
+
+  /** Plain HTTP: its requests, one by one, to the host that the first one named. */
+  #carryRequests(): void {
+    const upstream = this.#upstream
+    if (upstream === null) return
+    this.#stopListening()
+    const { flow, classified, reader } = this.#connection
+    const { port } = flow.target
+    const requests = new Requests(this.#world, {
+      flow: () => this.#connection.flow,
+      dialledFor: classified?.head?.host ?? null,
+      hopeless: null,
+    })
+    this.#requests = requests
+    const carrier = new Carrier({
+      client: this.client,
+      upstream: upstream.side,
+      relay: (links) => http1(links, { scheme: "http", port }),
+      requests,
+      done: (detail) => this.#finish(detail),
+    })
+    this.#flowing = carrier
+    carrier.start(reader.bytes, Buffer.concat(this.#greeting))
+  }
+
+  #secure(): void {
+    const { classified } = this.#connection
+    const opening = namedTls(classified?.opening ?? null)
+    if (this.#upstream === null || opening === null) return
+    this.#inside = new Inside(this.client, opening, () => this.#connection.flow, this.#world)
+    this.#inside.secure(this.#upstream.side, (failed) => {
+      if (failed === null) return this.#tell({ kind: "secured" })
+      this.#upstream = null
+      this.#tell({ kind: "unsecured", reason: failed.failed, detail: failed.detail })
+    })
+  }
+
+  #open(): void {
+    const inside = this.#inside
+    if (inside === null) return
+    this.#stopListening()
+    inside.open(
+      this.#connection.reader.bytes,
+      (carrier) => {
+        this.#flowing = carrier
+        this.#requests = inside.requests
+      },
+      ({ detail, leafRefusal }) => {
+        this.#leafRefusal = leafRefusal
+        this.#finish(detail)
+      },
+      (detail) => this.#finish(detail),
+    )
   }
 
   /** Reads the opening of a flow that was allowed whatever it says, for its event. */
@@ -314,19 +377,28 @@ export class Session {
   }
 
   /** Why not at once: a client that is refused ends, and then nobody can say any more who it was. */
-  #refuse(by: "alert" | "page" | "reset"): void {
+  #refuse(by: Refusal): void {
     this.#release()
     if (this.#connection.ownerKnown || this.#owner === null) return this.#refuseNow(by)
     const refuseNow = (): void => this.#refuseNow(by)
     void within(this.#owner, refusalWaitMs, nobody).then(refuseNow)
   }
 
-  #refuseNow(by: "alert" | "page" | "reset"): void {
-    const { client } = this
-    for (const [event, listener] of this.#listeners) client.socket.off(event, listener)
-    const words = wordsFor(this.#connection)
-    refuse(client, by, words)
-    this.#status = null
+  #refuseNow(by: Refusal): void {
+    this.#stopListening()
+    const { flow, classified, final } = this.#connection
+    const reason = final?.reason ?? "infrastructure"
+    const [rule, detail] = [final?.rule ?? null, final?.detail ?? null]
+    const opening = classified?.opening ?? null
+    const named = namedTls(opening)
+    if (by === "inside" && !this.#closed && named !== null) {
+      const inside = new Inside(this.client, named, () => this.#connection.flow, this.#world)
+      const hopeless = { decision: final?.decision ?? "deny", reason, rule, detail }
+      inside.refuse(this.#connection.reader.bytes, hopeless, () => this.#finish(null))
+      return
+    }
+    const words = wordsFor({ flow, opening, head: classified?.head ?? null, reason, rule, detail })
+    refuse(this.client, by === "inside" ? "alert" : by, words)
     this.#finish(null, by === "page" && !this.#closed ? words.status : null)
   }
 
@@ -338,15 +410,17 @@ export class Session {
   /** The flow is over: its events, once it is known whose it was. */
   #finish(detail: string | null, refusedWith: number | null = null): void {
     this.#release()
-    const splice = this.#splice
+    const flowing = this.#flowing
     const carried: Carried = {
-      bytesSent: splice?.bytesSent ?? 0,
-      bytesReceived: splice?.bytesReceived ?? 0,
+      bytesSent: flowing?.bytesSent ?? 0,
+      bytesReceived: flowing?.bytesReceived ?? 0,
       durationMs: Math.max(0, this.#world.now() - this.#connection.flow.openedAtMs),
-      dialled: splice === null ? null : (this.#upstream?.endpoint ?? null),
+      dialled: flowing === null ? null : (this.#upstream?.endpoint ?? null),
       detail,
-      status: this.#status?.status ?? refusedWith,
+      answer: this.#requests?.stands ?? null,
+      leafRefusal: this.#leafRefusal,
     }
+    this.#refusedWith = refusedWith
     const end = (): void => this.#end()
     this.#record(carried).then(end, end)
   }
@@ -365,16 +439,9 @@ export class Session {
     })
     const { flow } = this.#connection
     const connection = { ...this.#connection, flow: { ...flow, ...owner } }
-    const request = requestEvent(connection, carried)
+    const request = refusedRequest(connection, carried, this.#world.tokenOf, this.#refusedWith)
     if (request !== null) await this.#world.record(request)
     await this.#world.record(flowEvent(connection, carried))
-  }
-}
-
-function watchStatus(status: StatusReader): (bytes: Buffer) => boolean {
-  return (bytes) => {
-    status.push(bytes)
-    return !status.over
   }
 }
 

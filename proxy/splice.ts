@@ -1,6 +1,6 @@
 /**
  * Lets bytes flow between a client and an upstream: both ways, with back-pressure and half-close
- * kept. Looks at nothing but what the caller's `filter` and `watch` do.
+ * kept. Changes nothing, and looks at nothing but what the caller's `peek` and `watch` do.
  */
 import type { Socket } from "node:net"
 import type { Inlet } from "./inlet.ts"
@@ -9,39 +9,20 @@ import type { Inlet } from "./inlet.ts"
 export interface Side {
   readonly socket: Socket
   readonly inlet: Inlet
-}
-
-/** What of some client's bytes goes on: all of them where null is given for the filter. */
-export type Filter = (bytes: Buffer) => Filtered
-
-export interface Filtered {
-  /** How many of the bytes, from the first. */
-  readonly length: number
-  /** Sent after them; "" for nothing. */
-  readonly tail: string
-  /** The client breaks its own framing: both sides are reset. */
-  readonly broken: boolean
+  /** The TCP socket beneath; `socket` itself where there is no TLS. */
+  readonly base: Socket
 }
 
 export interface SpliceOptions {
   /** Sent to the upstream before anything else. */
   readonly first: Buffer
-  /** null: everything goes on. */
-  readonly filter: Filter | null
   /** Sees what the upstream says, for as long as it returns true. */
   readonly watch: ((bytes: Buffer) => boolean) | null
   /** Sees what the client says, for as long as it returns true. */
   readonly peek: ((bytes: Buffer) => boolean) | null
-  /** Whether the client is let go once the upstream has ended: one exchange, no half-close after it. */
-  readonly endsWithUpstream: boolean
   /** Both sides are closed. `detail`: what went wrong, or null. Called once. */
   readonly done: (detail: string | null) => void
 }
-
-/** How long a client may take to close after the exchange is over. nginx: lingering_timeout 5 s. */
-const lingerMs = 5_000
-
-export const brokenFraming = "The request's body breaks its own framing."
 
 /** One direction. */
 class Lane {
@@ -93,7 +74,6 @@ export class Splice {
   #peek: SpliceOptions["peek"]
   #open = 2
   #detail: string | null = null
-  #linger: NodeJS.Timeout | null = null
 
   constructor(client: Side, upstream: Side, options: SpliceOptions) {
     this.#client = client
@@ -119,20 +99,17 @@ export class Splice {
    * @param greeting what the upstream said before
    */
   start(clientEnded: boolean, greeting: Buffer): void {
-    const { filter, first, endsWithUpstream } = this.#options
-    this.#client.inlet.take =
-      filter === null
-        ? (bytes, owned) => {
-            if (this.#peek !== null && !this.#peek(bytes)) this.#peek = null
-            this.#up.send(bytes, owned)
-          }
-        : (bytes, owned) => this.#filtered(filter, bytes, owned)
+    const { first } = this.#options
+    this.#client.inlet.take = (bytes, owned) => {
+      if (this.#peek !== null && !this.#peek(bytes)) this.#peek = null
+      this.#up.send(bytes, owned)
+    }
     this.#upstream.inlet.take = (bytes, owned) => {
       if (this.#watch !== null && !this.#watch(bytes)) this.#watch = null
       this.#down.send(bytes, owned)
     }
-    this.#join(this.#client, this.#upstream, false)
-    this.#join(this.#upstream, this.#client, endsWithUpstream)
+    this.#join(this.#client, this.#upstream)
+    this.#join(this.#upstream, this.#client)
     this.#upstream.inlet.resume()
     this.#client.inlet.resume()
     this.#up.send(first, true)
@@ -148,8 +125,8 @@ export class Splice {
   /** Ends both sides at once. */
   reset(detail: string): void {
     this.#detail ??= detail
-    this.#client.socket.resetAndDestroy()
-    this.#upstream.socket.resetAndDestroy()
+    this.#client.base.resetAndDestroy()
+    this.#upstream.base.resetAndDestroy()
   }
 
   /** Gives back what an idle connection does not need. */
@@ -158,18 +135,8 @@ export class Splice {
     this.#upstream.inlet.rest()
   }
 
-  #filtered(filter: Filter, bytes: Buffer, owned: boolean): void {
-    const { length, tail, broken } = filter(bytes)
-    this.#up.send(length === bytes.length ? bytes : bytes.subarray(0, length), owned)
-    if (tail !== "") this.#up.send(Buffer.from(tail, "latin1"), true)
-    if (broken) this.reset(brokenFraming)
-  }
-
-  #join(from: Side, to: Side, last: boolean): void {
-    from.socket.once("end", () => {
-      to.socket.end()
-      if (last) this.#linger = setTimeout(() => to.socket.destroy(), lingerMs)
-    })
+  #join(from: Side, to: Side): void {
+    from.socket.once("end", () => to.socket.end())
     from.socket.once("error", (error: NodeJS.ErrnoException) => {
       this.#detail ??= `${from === this.#client ? "client" : "upstream"}: ${error.code ?? "failed"}`
       // Why: an end by error must not look like an end in good order to the other side.
@@ -184,7 +151,6 @@ export class Splice {
       if (!other.socket.writableEnded) other.socket.end()
       return
     }
-    if (this.#linger !== null) clearTimeout(this.#linger)
     this.#up.free()
     this.#down.free()
     this.#options.done(this.#detail)

@@ -4,36 +4,63 @@
  */
 import { printEndpoint } from "../net/endpoint.ts"
 import { suggest } from "../events/suggest.ts"
-import type { Flow } from "../flows/flow.ts"
+import type { Flow, Opening } from "../flows/flow.ts"
 import type { Reason } from "../flows/reason.ts"
-import type { Connection } from "./turn.ts"
+import type { RequestHead } from "../http/request.ts"
+import type { Rule } from "../policies/policy.ts"
 import { alerts } from "./refuse.ts"
 import type { Words } from "./refuse.ts"
 
 /** Longest path shown. */
 const pathShownMax = 200
 
-const httpPort = 80
+/** What is refused, and why. */
+export interface Refusable {
+  readonly flow: Flow
+  /** null: it was not read. */
+  readonly opening: Opening | null
+  /** null: the connection itself is refused. */
+  readonly head: RequestHead | null
+  readonly reason: Reason
+  readonly rule: Rule | null
+  /** One sentence more, or null. */
+  readonly detail: string | null
+}
 
-/** The words for a connection that is refused. */
-export function wordsFor({ flow, classified, final }: Connection): Words {
-  const reason = final?.reason ?? "infrastructure"
-  const upstream = reason === "upstream-failed" || reason === "infrastructure"
-  const rule = final?.rule ?? null
-  const line = lineToAdd(flow, classified, reason)
-  const parts = [
-    `sluice: ${upstream ? "failed" : "denied"} ${targetOf(flow, classified)}: ${reason}`,
-  ]
-  if (final?.detail != null) parts.push(` (${final.detail})`)
+/** The words for something that is refused. */
+export function wordsFor(refused: Refusable): Words {
+  const { head, reason, rule, detail } = refused
+  const status = statusFor(reason)
+  const parts = [`sluice: ${status === 502 ? "failed" : "denied"} ${targetOf(refused)}: ${reason}`]
+  if (detail !== null) parts.push(` (${detail})`)
   if (reason === "denied-by-rule" && rule !== null) {
     parts.push(`; the rule is "${rule.origin.text}" in ${rule.origin.source}:${rule.origin.line}`)
   }
+  const line = lineToAdd(refused)
   if (line !== null) parts.push(`; to allow it, add to the policy: ${line}`)
   return {
-    status: upstream ? 502 : 403,
+    status,
     alert: alertFor(reason),
     text: parts.join(""),
-    bodyless: classified?.head?.method === "HEAD",
+    bodyless: head?.method === "HEAD",
+  }
+}
+
+/** RFC 9110 §15 where it has a word for it, else 403. */
+function statusFor(reason: Reason): number {
+  switch (reason) {
+    case "malformed":
+      return 400
+    case "host-mismatch":
+      return 421
+    case "limit-exceeded":
+      return 431
+    case "certificate-invalid":
+    case "upstream-failed":
+    case "infrastructure":
+      return 502
+    default:
+      return 403
   }
 }
 
@@ -53,39 +80,42 @@ function alertFor(reason: Reason): number {
 }
 
 /** The name that a flow goes by, or null: the one it was opened for, else one it was resolved from. */
-export function nameOf(flow: Flow, classified: Connection["classified"]): string | null {
-  const opening = classified?.opening
+export function nameOf({ flow, opening, head }: Refusable): string | null {
   if (opening?.kind === "tls" && opening.serverName !== null) return opening.serverName
+  if (head?.host != null) return head.host
   if (opening?.kind === "http" && opening.host !== null) return opening.host
   return flow.names[0] ?? null
 }
 
-function targetOf(flow: Flow, classified: Connection["classified"]): string {
-  const name = nameOf(flow, classified)
-  const head = classified?.head ?? null
-  if (name === null) return printEndpoint(flow.target)
-  if (head === null) return `${name}:${flow.target.port}`
-  const path = head.target.split("?", 1)[0] ?? ""
-  return `${head.method} http://${withPort(name, flow.target.port)}${path.slice(0, pathShownMax)}`
+function schemeOf({ opening }: Refusable): "http" | "https" {
+  return opening?.kind === "tls" ? "https" : "http"
 }
 
-function lineToAdd(
-  flow: Flow,
-  classified: Connection["classified"],
-  reason: Reason,
-): string | null {
+function targetOf(refused: Refusable): string {
+  const { flow, head } = refused
+  const { port } = flow.target
+  const name = nameOf(refused)
+  if (name === null) return printEndpoint(flow.target)
+  if (head === null) return `${name}:${port}`
+  const path = head.target.split("?", 1)[0] ?? ""
+  const scheme = schemeOf(refused)
+  const place = port === (scheme === "http" ? 80 : 443) ? name : `${name}:${port}`
+  return `${head.method} ${scheme}://${place}${path.slice(0, pathShownMax)}`
+}
+
+function lineToAdd(refused: Refusable): string | null {
+  const { flow, head, reason } = refused
   const { address, port } = flow.target
-  const host = nameOf(flow, classified)
-  const head = classified?.head ?? null
   const asked = reason === "method-not-allowed" || reason === "path-not-allowed"
   const request =
     asked && head?.path != null && head.path.length <= pathShownMax
-      ? { scheme: "http", method: head.method, path: head.path }
+      ? { scheme: schemeOf(refused), method: methodOf(head), path: head.path }
       : null
   if (asked && request === null) return null
+  const host = nameOf(refused)
   return suggest({ reason, host, address, port, transport: flow.transport, request })
 }
 
-function withPort(name: string, port: number): string {
-  return port === httpPort ? name : `${name}:${port}`
+function methodOf({ method, webSocket }: RequestHead): string {
+  return webSocket ? "WEBSOCKET" : method
 }

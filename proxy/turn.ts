@@ -5,17 +5,18 @@
 import type { Hostname } from "../net/hostname.ts"
 import type { Flow, Process } from "../flows/flow.ts"
 import type { Reason } from "../flows/reason.ts"
-import type { Permit, Rule, Verdict } from "../policies/policy.ts"
+import type { Permit, Rule } from "../policies/policy.ts"
 import type { Classified, OpeningReader } from "./classify.ts"
-import type { Head } from "../http/head.ts"
+import type { RequestJudge } from "./judge.ts"
 
 /** What a connection needs to know of the world; the rest of the world is server.ts's. */
-export interface Judge {
-  readonly decide: (flow: Flow) => Verdict
+export interface Judge extends RequestJudge {
   /** Whether the policy asks who: no verdict before the owner of the socket is known. */
   readonly needsProcess: boolean
-  /** Whether what is denied is let through and only told. */
-  readonly audit: boolean
+  /** Whether TLS for this host is ended here, for some rule's sake: a refusal can be told inside. */
+  readonly opens: (host: Hostname) => boolean
+  /** Whether a client has refused our leaf for this host before; asked in audit mode. */
+  readonly pinned: (host: Hostname) => boolean
 }
 
 export type Timer = "opening" | "silence" | "grace" | "greeting"
@@ -34,6 +35,9 @@ export type Input =
   | { readonly kind: "dial-failed"; readonly reason: Reason; readonly detail: string }
   /** The upstream said something before bytes were let through. */
   | { readonly kind: "spoken" }
+  /** TLS with the upstream stands, and its certificate is good. */
+  | { readonly kind: "secured" }
+  | { readonly kind: "unsecured"; readonly reason: Reason; readonly detail: string }
 
 export type Output =
   | { readonly do: "start-timer"; readonly timer: Timer; readonly afterMs: number }
@@ -43,14 +47,18 @@ export type Output =
   | { readonly do: "hang-up" }
   /** Tell when the upstream speaks; let nothing through yet. */
   | { readonly do: "listen" }
-  /** Let the bytes flow, those of the opening first. `head`: exactly this one request. */
-  | { readonly do: "carry"; readonly head: Head | null }
+  /** Let the bytes flow, those of the opening first; `requests`: plain HTTP, each of them judged. */
+  | { readonly do: "carry"; readonly requests: boolean }
+  /** Begin TLS with what was dialled, and tell whether its certificate is good. */
+  | { readonly do: "secure" }
+  /** End the client's TLS here, and carry the requests inside, each of them judged. */
+  | { readonly do: "open" }
   | { readonly do: "refuse"; readonly by: Refusal }
   /** Close without a word and without an event: nothing was said. */
   | { readonly do: "forget" }
 
-/** How the client is told, by what it speaks. */
-export type Refusal = "alert" | "page" | "reset"
+/** How the client is told, by what it speaks; `inside`: by a page, in TLS that is ended here. */
+export type Refusal = "alert" | "page" | "reset" | "inside"
 
 /** A verdict that stands. */
 export interface Final {
@@ -73,6 +81,8 @@ export type Phase =
   /** Denied; reading on for the event's sake. */
   | "grace"
   | "dialling"
+  /** TLS with the upstream is being made. */
+  | "securing"
   | "carrying"
   | "over"
 
@@ -91,4 +101,8 @@ export interface Connection {
   readonly final: Final | null
   /** Allowed whatever it says: its bytes pass as they are, and are no request. */
   readonly raw: boolean
+  /** Only its requests can tell: its TLS is ended here. */
+  readonly opens: boolean
+  /** A refusal can be told inside TLS. */
+  readonly inside: boolean
 }

@@ -44,11 +44,13 @@ function shown(output: Output): string {
     case "dial":
       return `dial ${output.permit.host ?? output.permit.target.address}`
     case "carry":
-      return output.head === null ? "carry" : `carry ${output.head.method}`
+      return output.requests ? "carry requests" : "carry"
     case "refuse":
       return `refuse ${output.by}`
     case "hang-up":
     case "listen":
+    case "secure":
+    case "open":
     case "forget":
       return output.do
   }
@@ -166,7 +168,7 @@ t.test("step() carries one request of plain HTTP on an allowed host", async (t) 
   const opening = bytes(get("allowed.test", "/@scope%2fname"))
   t.same(play(judging, 80, [names("allowed.test"), opening, dialled]).said, [
     "dial allowed.test",
-    "carry GET",
+    "carry requests",
   ])
   const other = play(judging, 80, [names("allowed.test"), bytes(get("evil.test"))])
   t.same(other.said, ["refuse page"])
@@ -197,18 +199,73 @@ t.test("step() asks request rules about the request", async (t) => {
   }
 })
 
-t.test("step() refuses what would have to be opened, and in audit mode lets it pass", async (t) => {
-  const wanted: Wanted = { rules: [rule("GET https://allowed.test/**")] }
-  const inputs = [names("allowed.test"), bytes(make.helloFor("allowed.test"))]
-  const refused = play(judge(wanted), 443, inputs)
-  t.same(refused.said, ["refuse alert"])
-  t.match(refused.connection.final, {
-    reason: "unsupported-protocol",
-    detail: /does not look inside TLS/,
-  })
-  const told = play(judge({ ...wanted, mode: "audit" }), 443, [...inputs, dialled])
-  t.same(told.said, ["dial 198.51.100.10", "carry"])
-  t.match(told.connection.final, { decision: "deny", reason: "unsupported-protocol" })
+const asking: Wanted = { rules: [rule("GET https://allowed.test/**")] }
+const asked = [names("allowed.test"), bytes(make.helloFor("allowed.test"))]
+
+t.test("step() opens a host whose rules ask for requests, once its certificate is good", (t) => {
+  for (const mode of ["block", "audit"] as const) {
+    const played = play(judge({ ...asking, mode }), 443, [...asked, dialled, { kind: "secured" }])
+    t.same(played.said, ["dial allowed.test", "secure", "open"])
+    t.match(played.connection, { phase: "carrying", opens: true, final: { decision: "allow" } })
+  }
+  t.end()
+})
+
+const expired: Input = {
+  kind: "unsecured",
+  reason: "certificate-invalid",
+  detail: "It has expired.",
+}
+
+t.test(
+  "step() answers a bad certificate inside, and in audit mode lets the client judge it",
+  (t) => {
+    const refused = play(judge(asking), 443, [...asked, dialled, expired])
+    t.same(refused.said, ["dial allowed.test", "secure", "refuse inside"])
+    t.match(refused.connection.final, {
+      decision: "deny",
+      reason: "certificate-invalid",
+      permit: null,
+    })
+    const told = play(judge({ ...asking, mode: "audit" }), 443, [
+      ...asked,
+      dialled,
+      expired,
+      dialled,
+    ])
+    t.same(told.said, ["dial allowed.test", "secure", "dial allowed.test", "carry"])
+    t.match(told.connection.final, { decision: "deny", reason: "certificate-invalid" })
+    const failed: Input = { kind: "unsecured", reason: "upstream-failed", detail: "It hung up." }
+    for (const mode of ["block", "audit"] as const) {
+      const gone = play(judge({ ...asking, mode }), 443, [...asked, dialled, failed])
+      t.same(gone.said.at(-1), "refuse inside", mode)
+    }
+    t.end()
+  },
+)
+
+t.test("step() tells inside why a host that is opened leads nowhere", (t) => {
+  const failed: Input = {
+    kind: "dial-failed",
+    reason: "upstream-failed",
+    detail: "Nobody is there.",
+  }
+  t.same(play(judge(asking), 443, [...asked, failed]).said, ["dial allowed.test", "refuse inside"])
+  const whole: Wanted = { rules: [rule("allowed.test")] }
+  t.same(play(judge(whole), 443, [...asked, failed]).said, ["dial allowed.test", "refuse alert"])
+  t.end()
+})
+
+t.test("step() lets a host pass unopened in audit mode once a client refused our leaf", (t) => {
+  for (const mode of ["block", "audit"] as const) {
+    const pinned = { ...judge({ ...asking, mode }), pinned: () => true }
+    const played = play(pinned, 443, [...asked, dialled])
+    const opened = mode === "block"
+    t.same(played.said, ["dial allowed.test", opened ? "secure" : "carry"])
+    if (!opened)
+      t.match(played.connection.final, { decision: "deny", reason: "certificate-invalid" })
+  }
+  t.end()
 })
 
 t.test("step() dials at once where an address rule allows, and reads nothing", async (t) => {

@@ -130,7 +130,7 @@ t.test("dial() asks no name again whose address is known, unless nobody is there
     )
     t.match(dialled, { endpoint: { address: "127.0.0.2", port } }, target)
     t.equal(asked, questions, `${target} of ${names.join(", ")}`)
-    if ("socket" in dialled) dialled.socket.destroy()
+    if ("side" in dialled) dialled.side.socket.destroy()
   }
   const nobody = ways({ resolve: () => Promise.reject(new Error("gone")) })
   const failed = await new Promise<Dialled>((resolve) =>

@@ -1,5 +1,6 @@
 /** A small world for the gate's tests: loopback addresses, a policy, and what was recorded. */
 import { createServer } from "node:net"
+import { createSecureContext } from "node:tls"
 import type { AddressInfo, Server, Socket } from "node:net"
 import { parseAddress } from "../../../net/address.ts"
 import type { Address } from "../../../net/address.ts"
@@ -7,8 +8,11 @@ import { parseHostname } from "../../../net/hostname.ts"
 import type { Hostname } from "../../../net/hostname.ts"
 import type { EventBody, FlowEvent, RequestEvent } from "../../../events/event.ts"
 import { compile } from "../../../policies/compile.ts"
-import { decide } from "../../../policies/decide.ts"
+import { decide, opens } from "../../../policies/decide.ts"
 import type { Mode, Rule } from "../../../policies/policy.ts"
+import { authority } from "../../../certs/authority.ts"
+import { leaf, leafKey } from "../../../certs/leaf.ts"
+import { tokenOf } from "../../../http/token.ts"
 import type { Surroundings } from "../../../proxy/server.ts"
 
 export function name(text: string): Hostname {
@@ -61,6 +65,11 @@ export function rule(text: string, effect: "allow" | "deny" = "allow"): Rule {
   }
 }
 
+/** The authority whose leaves the gate shows, and the one that upstreams have theirs from. */
+export const ours = authority("Ours", Date.now())
+export const theirs = authority("Theirs", Date.now())
+export const key = leafKey()
+
 export interface Wanted {
   readonly rules: readonly Rule[]
   readonly mode?: Mode
@@ -97,6 +106,7 @@ export function world({ rules, mode = "block", resolves = {}, gave = {} }: Wante
   )
   const events: EventBody[] = []
   const waiting: (() => void)[] = []
+  const pinned = new Set<string>()
   let seen = 0
   let count = 0
   return {
@@ -130,6 +140,20 @@ export function world({ rules, mode = "block", resolves = {}, gave = {} }: Wante
       newId: () => `f${++count}`,
       isOurs: () => false,
       mayDial: (_host, target) => !target.startsWith("10."),
+      opens: (host) => opens(compiled, host),
+      pinned: (host) => pinned.has(host),
+      pin: (host) => void pinned.add(host),
+      leaf: (host) => {
+        const made = leaf(ours, key, [host], Date.now())
+        return Promise.resolve(createSecureContext({ key: key.pem, cert: made.pem }))
+      },
+      trust: {
+        context: () => createSecureContext({ ca: [theirs.pem] }),
+        session: () => undefined,
+        keepSession: () => {},
+      },
+      tokenOf: ({ fields, target }) => tokenOf(fields, target),
+      purse: () => null,
       serveNames: null,
     },
   }

@@ -1,0 +1,95 @@
+/**
+ * The requests of one connection: each is judged, each is recorded, and together they say what became
+ * of the connection. Does no I/O of its own.
+ */
+import type { Hostname } from "../net/hostname.ts"
+import type { EventBody } from "../events/event.ts"
+import type { Flow } from "../flows/flow.ts"
+import type { Reason } from "../flows/reason.ts"
+import type { RequestHead } from "../http/request.ts"
+import { judgeRequest, unread } from "./judge.ts"
+import type { Judged, RequestJudge } from "./judge.ts"
+import { requestEvent } from "./record.ts"
+import type { Answer, Exchange, Links } from "./relay.ts"
+import { wordsFor } from "./told.ts"
+
+/** What is refused whatever is asked: the connection leads nowhere. */
+export interface Hopeless {
+  readonly reason: Reason
+  readonly decision: Judged["decision"]
+  readonly rule: Judged["rule"]
+  readonly detail: string | null
+}
+
+export interface RequestsWorld extends RequestJudge {
+  /** Takes an event; a promise where there is no room, which is kept once there is. */
+  readonly record: (event: EventBody) => void | Promise<void>
+}
+
+export interface RequestsOptions {
+  /** The flow as it is known now; with its opening, where that is TLS. */
+  readonly flow: () => Flow
+  /** The host that plain HTTP was dialled for; null: TLS has named it, or an address was meant. */
+  readonly dialledFor: Hostname | null
+  /** null: each request is judged for itself. */
+  readonly hopeless: Hopeless | null
+}
+
+export class Requests {
+  readonly #world: RequestsWorld
+  readonly #options: RequestsOptions
+  #stands: Answer | null = null
+
+  constructor(world: RequestsWorld, options: RequestsOptions) {
+    this.#world = world
+    this.#options = options
+  }
+
+  /** The verdict that stands for the connection: of the first request that was allowed, else of the first. */
+  get stands(): Answer | null {
+    return this.#stands
+  }
+
+  /** The verdict on one request. */
+  readonly judge: Links["judge"] = (head) => {
+    const { hopeless } = this.#options
+    if (hopeless !== null) return this.#answer({ ...hopeless, permit: null }, head, hopeless.detail)
+    return this.#answer(this.#verdict(head), head, null)
+  }
+
+  /** The verdict on what is no request. */
+  readonly broken: Links["broken"] = (reason, detail) => {
+    const flow = this.#options.flow()
+    return this.#answer(unread(this.#world, flow, flow.opening, reason), null, detail)
+  }
+
+  readonly record: (exchange: Exchange) => void | Promise<void> = (exchange) =>
+    this.#world.record(requestEvent(this.#options.flow(), exchange, this.#world.tokenOf))
+
+  #verdict(head: RequestHead): Judged {
+    const flow = this.#options.flow()
+    const { dialledFor } = this.#options
+    // Why: the connection leads to the host of its first request, whatever a later one says.
+    if (dialledFor !== null && head.host !== dialledFor) {
+      return unread(this.#world, flow, flow.opening, "host-mismatch")
+    }
+    return judgeRequest(this.#world, flow, head)
+  }
+
+  #answer(judged: Judged, head: RequestHead | null, detail: string | null): Answer {
+    const { decision, reason, rule, permit } = judged
+    const flow = this.#options.flow()
+    const words = wordsFor({ flow, opening: flow.opening, head, reason, rule, detail })
+    const answer: Answer = {
+      go: permit !== null,
+      decision,
+      reason,
+      rule,
+      refusal: { status: words.status, text: words.text },
+      purse: permit === null || rule === null ? null : this.#world.purse(rule),
+    }
+    const first = this.#stands === null
+    if (first || (this.#stands?.decision === "deny" && decision === "allow")) this.#stands = answer
+    return answer
+  }
+}
