@@ -4,8 +4,8 @@ import type { Counts, EventBody } from "./event.ts"
 export const noCounts: Counts = { allowed: 0, denied: 0, names: 0, requests: 0, findings: 0 }
 
 /**
- * The counts with one event more. A name that was asked `repeated` times within one line counts
- * that often; a drop counts its packets, under denied.
+ * The counts with one event more. A name or a request that one line tells of
+ * `repeated` times counts that often; a drop counts its packets, under denied.
  */
 export function counted(counts: Counts, body: EventBody): Counts {
   switch (body.kind) {
@@ -15,8 +15,10 @@ export function counted(counts: Counts, body: EventBody): Counts {
     }
     case "flow":
       return judged(counts, body.verdict, 1)
-    case "request":
-      return { ...judged(counts, body.verdict, 1), requests: counts.requests + 1 }
+    case "request": {
+      const times = body.repeated ?? 1
+      return { ...judged(counts, body.verdict, times), requests: counts.requests + times }
+    }
     case "drop":
       return judged(counts, "deny", body.packets)
     case "finding":

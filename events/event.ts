@@ -89,10 +89,13 @@ export interface RequestEvent extends Judged {
   /** null: no reply came. */
   readonly status: number | null
   readonly token: Token
+  /** Of all that the line stands for. */
   readonly bytesSent: number
   readonly bytesReceived: number
   /** One sentence for people, where the reason alone does not say it. */
   readonly detail?: string
+  /** How often the same was asked within the flow and the second that one line covers; absent: once. */
+  readonly repeated?: number
 }
 
 export interface Finding extends Whose {

@@ -166,6 +166,7 @@ function detailed(fields: Fields): { readonly detail?: string } {
 }
 
 function request(fields: Fields): RequestEvent {
+  const repeated = count(fields, "repeated", 1)
   return {
     kind: "request",
     flow: text(fields, "flow", ""),
@@ -179,6 +180,7 @@ function request(fields: Fields): RequestEvent {
     token: oneOf(fields, "token", ["job", "other", "none"], "none"),
     ...transferred(fields),
     ...detailed(fields),
+    ...(repeated > 1 ? { repeated } : {}),
   }
 }
 

@@ -69,7 +69,8 @@ function ofFlow(event: FlowEvent): Attempt {
   }
 }
 
-function ofRequest({ scheme = "https", host, method, path, reason }: RequestEvent): Attempt {
+function ofRequest(event: RequestEvent): Attempt {
+  const { scheme = "https", host, method, path, reason } = event
   return {
     target: `${method} ${scheme}://${host}${path}`,
     reason,
@@ -79,7 +80,7 @@ function ofRequest({ scheme = "https", host, method, path, reason }: RequestEven
     transport: "tcp",
     request: { scheme, method, path },
     unit: "requests",
-    times: 1,
+    times: event.repeated ?? 1,
     programs: [],
     step: null,
   }

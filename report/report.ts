@@ -294,7 +294,7 @@ export class Reporter {
       this.#allowed.set(host, shown)
     }
     if (event.kind === "name") shown.lookups += event.repeated ?? 1
-    if (event.kind === "request") shown.requests++
+    if (event.kind === "request") shown.requests += event.repeated ?? 1
     if (event.kind === "flow") {
       shown.connections++
       shown.bytesSent += event.bytesSent

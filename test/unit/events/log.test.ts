@@ -30,7 +30,7 @@ import { parseEvent } from "../../../events/parse.ts"
 import { redactEvent } from "../../../events/redact.ts"
 import { follow, readLog } from "../../../events/read.ts"
 import type { Event, EventBody } from "../../../events/event.ts"
-import { drop, flow, name } from "./samples.ts"
+import { drop, flow, name, request } from "./samples.ts"
 
 const me = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
 const now = Date.parse("2026-11-23T03:00:00.123Z")
@@ -400,6 +400,8 @@ void t.test(
       { ...flow, verdict: "allow" },
       { ...name, repeated: 5 },
       drop,
+      request,
+      { ...request, repeated: 40 },
       {
         kind: "finding",
         finding: "x",
@@ -411,10 +413,10 @@ void t.test(
       },
     ]
     t.same(all.reduce(counted, noCounts), {
-      allowed: 1,
+      allowed: 42,
       denied: 9,
       names: 5,
-      requests: 0,
+      requests: 41,
       findings: 1,
     })
     t.end()

@@ -1,5 +1,5 @@
 /** Events for tests. */
-import type { Drop, FlowEvent, NameEvent } from "../../../events/event.ts"
+import type { Drop, FlowEvent, NameEvent, RequestEvent } from "../../../events/event.ts"
 import type { Process } from "../../../flows/flow.ts"
 import type { Address } from "../../../net/address.ts"
 
@@ -55,4 +55,22 @@ export const drop: Drop = {
   packets: 3,
   reason: "not-allowed",
   user: "nobody",
+}
+
+export const request: RequestEvent = {
+  kind: "request",
+  flow: "1",
+  protocol: "h2",
+  scheme: "https",
+  method: "GET",
+  host: "registry.example.com",
+  path: "/left-pad",
+  status: 200,
+  verdict: "allow",
+  enforced: true,
+  reason: "allowed-by-rule",
+  rule: { source: "sluice.yml", line: 3, text: "GET https://registry.example.com/**" },
+  token: "none",
+  bytesSent: 3,
+  bytesReceived: 1_000,
 }

@@ -2,7 +2,7 @@ import t from "tap"
 import type { EventBody } from "../../../events/event.ts"
 import { batchMax, fromGate } from "../../../guard/channel.ts"
 
-import { drop, flow, name, node } from "../events/samples.ts"
+import { drop, flow, name, node, request } from "../events/samples.ts"
 
 const samples: readonly EventBody[] = [
   ...[flow, name, drop, { ...drop, enforced: false }, { ...name, repeated: 3 }],
@@ -11,11 +11,7 @@ const samples: readonly EventBody[] = [
     ...{ kind: "finding", finding: "gate-ended", severity: "high", summary: "", because: [1] },
     ...{ process: null, step: null },
   } as const,
-  {
-    ...{ kind: "request", flow: "1", protocol: "http/1.1", scheme: "http", method: "GET" },
-    ...{ host: "allowed.test", path: "/", status: 200, verdict: "allow", enforced: true },
-    ...{ reason: "allowed-by-rule", rule: null, token: "none", bytesSent: 1, bytesReceived: 2 },
-  } as const,
+  ...[request, { ...request, repeated: 7 }, { ...request, rule: null, status: null }],
 ]
 const source = { address: "198.51.100.7", port: 40_000 }
 const target = { address: "2001:db8::1", port: 443 }

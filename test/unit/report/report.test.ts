@@ -8,7 +8,7 @@ import { summary } from "../../../report/summary.ts"
 import { text } from "../../../report/text.ts"
 import { asListItem, bytes, chain, duration } from "../../../report/words.ts"
 import type { Address } from "../../../net/address.ts"
-import { drop, flow, name, node } from "../events/samples.ts"
+import { drop, flow, name, node, request } from "../events/samples.ts"
 
 const start = Date.parse("2026-11-23T03:00:00.000Z")
 
@@ -54,6 +54,16 @@ void t.test("a denied lookup and the connection after it are one target", (t) =>
     addresses: ["203.0.113.9"],
   })
   t.match(report.counts, { denied: 6, names: 4 })
+  t.end()
+})
+
+void t.test("requests that one line tells of many times count as often", (t) => {
+  const denied = { ...request, verdict: "deny", reason: "path-not-allowed" } as const
+  const host = { ...request, host: "other.example.com" }
+  const report = reportOn([started, host, { ...host, repeated: 9 }, { ...denied, repeated: 4 }])
+  t.match(report.allowed, [{ host: "other.example.com", requests: 10 }])
+  t.match(report.denied, [{ requests: 4 }])
+  t.match(report.counts, { allowed: 10, denied: 4, requests: 14 })
   t.end()
 })
 
