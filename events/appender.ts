@@ -65,7 +65,7 @@ export class Appender {
 
   /** Takes a line of ASCII, newline included. False: there is no room, the line is not taken. */
   push(line: string, evenIfFull = false): boolean {
-    if (!evenIfFull && this.waitingBytes + line.length > waitingBytesMax) return false
+    if (!evenIfFull && line.length > this.room) return false
     if (this.waitingBytes === 0) this.#progressAt = Date.now()
     this.#gathered.push(line)
     this.#gatheredBytes += line.length
@@ -79,6 +79,11 @@ export class Appender {
   /** Bytes that are not on the disk yet. */
   get waitingBytes(): number {
     return this.#gatheredBytes + this.#batch.length
+  }
+
+  /** Bytes for which there is room. */
+  get room(): number {
+    return waitingBytesMax - this.waitingBytes
   }
 
   get writtenBytes(): number {

@@ -11,16 +11,16 @@ export function counted(counts: Counts, body: EventBody): Counts {
   switch (body.kind) {
     case "name": {
       const times = body.repeated ?? 1
-      return { ...judged(counts, body.verdict, times), names: counts.names + times }
+      return judged(counts, body.verdict, times, times, 0)
     }
     case "flow":
-      return judged(counts, body.verdict, 1)
+      return judged(counts, body.verdict, 1, 0, 0)
     case "request": {
       const times = body.repeated ?? 1
-      return { ...judged(counts, body.verdict, times), requests: counts.requests + times }
+      return judged(counts, body.verdict, times, 0, times)
     }
     case "drop":
-      return judged(counts, "deny", body.packets)
+      return judged(counts, "deny", body.packets, 0, 0)
     case "finding":
       return { ...counts, findings: counts.findings + 1 }
     default:
@@ -28,8 +28,19 @@ export function counted(counts: Counts, body: EventBody): Counts {
   }
 }
 
-function judged(counts: Counts, verdict: "allow" | "deny", times: number): Counts {
-  return verdict === "allow"
-    ? { ...counts, allowed: counts.allowed + times }
-    : { ...counts, denied: counts.denied + times }
+/** Why field by field: it is done for every event, and a copy by spreading costs ten times as much. */
+function judged(
+  { allowed, denied, names, requests, findings }: Counts,
+  verdict: "allow" | "deny",
+  times: number,
+  ofNames: number,
+  ofRequests: number,
+): Counts {
+  return {
+    allowed: verdict === "allow" ? allowed + times : allowed,
+    denied: verdict === "deny" ? denied + times : denied,
+    names: names + ofNames,
+    requests: requests + ofRequests,
+    findings,
+  }
 }

@@ -11,7 +11,7 @@ import { createInterface } from "node:readline"
 import { Appender, type AppenderOptions } from "./appender.ts"
 import { counted, noCounts } from "./count.ts"
 import type { Counts, Event, EventBody } from "./event.ts"
-import { lines, timeText, type Lines } from "./line.ts"
+import { lines, timeText, type Lines, type TimedBody } from "./line.ts"
 import type { LogFile } from "./log-file.ts"
 import { replaceEnd } from "./last-line.ts"
 import { redactEvent } from "./redact.ts"
@@ -80,6 +80,29 @@ export class Log {
     return this.#append(body, timeMs, false)
   }
 
+  /** Appends events in their order: the same as recording each, and cheaper. */
+  recordAll(events: readonly TimedBody[]): void {
+    const redacted = events.map(({ body, atMs }) => ({ body: redactEvent(body), atMs }))
+    const texts = this.#lines.many(redacted, this.#seq + 1)
+    let bytes = 0
+    for (const text of texts) bytes += text.length
+    // Why: an event that finds no room takes no `seq`, so the lines behind it would be other ones.
+    if (this.#bytes + bytes > this.#bytesMax || bytes > this.#appender.room) {
+      for (const { body, atMs } of events) this.record(body, atMs)
+      return
+    }
+    this.#bytes += bytes
+    for (const [index, { body, atMs }] of redacted.entries()) {
+      this.#counts = counted(this.#counts, body)
+      this.#appender.push(texts[index] ?? "")
+      this.#tell(body, atMs, ++this.#seq)
+    }
+  }
+
+  #tell(redacted: EventBody, timeMs: number, seq: number): void {
+    this.#onEvent?.({ v: 1, time: timeText(timeMs), run: this.#run, seq, ...redacted })
+  }
+
   #append(body: EventBody, timeMs: number, evenIfFull: boolean): number | null {
     const redacted = redactEvent(body)
     const line = this.#lines.line(redacted, this.#seq + 1, timeMs)
@@ -90,7 +113,7 @@ export class Log {
     if (taken) this.#seq++
     else this.#lost++
     const seq = taken ? this.#seq : null
-    this.#onEvent?.({ v: 1, time: timeText(timeMs), run: this.#run, seq: seq ?? 0, ...redacted })
+    this.#tell(redacted, timeMs, seq ?? 0)
     return seq
   }
 

@@ -236,7 +236,9 @@ function hostWithoutTokens(host: string): string {
  * A path with or without a query: token-shaped text cut from the segments (percent-encoded text
  * included), names of the query kept, each value `*`.
  */
-export function redactPath(pathWithQuery: string): string {
+export const redactPath = remembered(pathWithoutSecrets)
+
+function pathWithoutSecrets(pathWithQuery: string): string {
   const bounded = pathWithQuery.slice(0, textCharactersMax)
   const mark = bounded.indexOf("?")
   const path = mark === -1 ? bounded : bounded.slice(0, mark)
@@ -346,8 +348,11 @@ export function redactEvent(body: EventBody): EventBody {
         process: processOf(body.process),
         ...(body.detail === undefined ? {} : { detail: redactText(body.detail) }),
       }
-    case "request":
-      return { ...body, host: redactHost(body.host), path: redactPath(body.path) }
+    case "request": {
+      const host = redactHost(body.host)
+      const path = redactPath(body.path)
+      return host === body.host && path === body.path ? body : { ...body, host, path }
+    }
     case "finding":
       return { ...body, summary: redactText(body.summary), process: processOf(body.process) }
     default:

@@ -57,7 +57,7 @@ export function answers(
       case "leaf":
         return { t: "leaf", id: message.id, pem: sign(message.host) }
       case "events": {
-        for (const { atMs, body } of message.batch) log.record(body, atMs)
+        log.recordAll(message.batch)
         const done = { t: "done", id: message.id } as const
         return log.full ? log.drained().then(() => done) : done
       }

@@ -9,7 +9,7 @@ import type { Address } from "../net/address.ts"
 import type { Endpoint } from "../net/endpoint.ts"
 import { parseHostname } from "../net/hostname.ts"
 import type { Hostname } from "../net/hostname.ts"
-import type { EventBody } from "../events/event.ts"
+import type { TimedBody } from "../events/line.ts"
 import { parseBody } from "../events/parse.ts"
 import type { Process, Transport } from "../flows/flow.ts"
 import type { Policy } from "../policies/policy.ts"
@@ -53,11 +53,6 @@ export type FromGuard =
   /** The guard could not do it; what hangs on it must not go on. */
   | { readonly t: "failed"; readonly id: number }
   | { readonly t: "stop" }
-
-export interface TimedBody {
-  readonly atMs: number
-  readonly body: EventBody
-}
 
 export type FromGate =
   | { readonly t: "ready" }

@@ -5,7 +5,8 @@ import type { Endpoint } from "../net/endpoint.ts"
 import type { Hostname } from "../net/hostname.ts"
 import type { EventBody } from "../events/event.ts"
 import type { Transport } from "../flows/flow.ts"
-import { batchMax, type FromGuard, type Owner, type TimedBody } from "./channel.ts"
+import type { TimedBody } from "../events/line.ts"
+import { batchMax, type FromGuard, type Owner } from "./channel.ts"
 import { lines } from "./lines.ts"
 
 export interface GuardLine {
