@@ -3,13 +3,13 @@
  *
  * The kernel names the socket's inode (sock_diag, in `kernel/`); this room finds who holds it open.
  */
-import { readdirSync, readlinkSync } from "node:fs"
 import { LRUCache } from "lru-cache"
 import { addressBytes } from "../net/address.ts"
 import type { Address } from "../net/address.ts"
 import type { Endpoint } from "../net/endpoint.ts"
 import type { Process, Transport } from "../flows/flow.ts"
 import type { SocketDiag, SocketOwner } from "../kernel/socket-diag.ts"
+import { Descriptors, descriptorsMax, type LooksLeft } from "./descriptors.ts"
 import type { Members } from "./members.ts"
 import { processOf } from "./program.ts"
 
@@ -25,8 +25,8 @@ export interface OwnerSource {
 /** How long what was read of a process may be shown again; a program may be replaced by exec. */
 const processFreshMs = 200
 const processesKept = 1024
-/** Descriptors that are looked at for one socket, of all processes: about 0.2 s of the guard's time. */
-const descriptorsMax = 65_536
+/** Processes that opened the last sockets: those that are asked first. */
+const recentMax = 4
 
 /** Whose target is not known was redirected, and only questions to a resolver are. */
 const redirectedPort = 53
@@ -39,7 +39,7 @@ export function ownerFinder(
   source: OwnerSource,
 ): (transport: Transport, from: Endpoint, to: Endpoint | null) => Found {
   const shown = new LRUCache<number, Process>({ max: processesKept, ttl: processFreshMs })
-  let recent: number[] = []
+  let recent: { readonly pid: number; readonly descriptors: Descriptors }[] = []
 
   const describe = (pid: number): Process | null => {
     const known = source.exact ? undefined : shown.get(pid)
@@ -51,23 +51,30 @@ export function ownerFinder(
 
   const holder = (inode: number): number | "later" | null => {
     const link = `socket:[${inode}]`
-    const tried = new Set<number>()
-    const budget = { left: descriptorsMax }
+    const looks: LooksLeft = { left: descriptorsMax }
+    const known =
+      recent.find(({ descriptors }) => descriptors.guess(link, looks)) ??
+      recent.find(({ descriptors }) => descriptors.holds(link, looks))
+    if (known !== undefined) {
+      if (known !== recent[0]) recent = [known, ...recent.filter((other) => other !== known)]
+      return known.pid
+    }
+    const tried = new Set(recent.map(({ pid }) => pid))
     const among = (pids: readonly number[]): number | null => {
       for (const pid of pids) {
         if (tried.has(pid)) continue
         tried.add(pid)
-        if (holds(pid, link, budget)) return pid
+        const descriptors = new Descriptors(pid)
+        if (!descriptors.holds(link, looks)) continue
+        recent = [{ pid, descriptors }, ...recent].slice(0, recentMax)
+        return pid
       }
       return null
     }
-    let pid = among(recent) ?? among(source.members.list())
-    if (pid === null) {
-      if (!source.members.refresh(source.now())) return "later"
-      pid = among(source.members.list())
-    }
-    if (pid !== null) recent = [pid, ...recent.filter((other) => other !== pid)].slice(0, 4)
-    return pid
+    const pid = among(source.members.list())
+    if (pid !== null) return pid
+    if (!source.members.refresh(source.now())) return "later"
+    return among(source.members.list())
   }
 
   return (transport, from, to) => {
@@ -97,24 +104,4 @@ function socketOf(
 
 function ends({ address, port }: { readonly address: Address; readonly port: number }) {
   return { address: addressBytes(address), port }
-}
-
-/** Whether a process has this socket open. Newest descriptors first: that is where a new one is. */
-function holds(pid: number, link: string, budget: { left: number }): boolean {
-  const directory = `/proc/${pid}/fd`
-  let names: string[]
-  try {
-    names = readdirSync(directory)
-  } catch {
-    return false
-  }
-  for (let index = names.length - 1; index >= 0; index--) {
-    if (budget.left-- <= 0) return false
-    try {
-      if (readlinkSync(`${directory}/${names[index] ?? ""}`) === link) return true
-    } catch {
-      // Why: closed in the meantime.
-    }
-  }
-  return false
 }

@@ -55,7 +55,6 @@ const world: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   events: {
     "events/appender.ts": "appends lines to the open log",
     "events/last-line.ts": "shortens a log on a full disk, and writes its last line",
-    "events/line.ts": "makes lines with pino, which writes only to what it is given",
     "events/log-file.ts": "makes the log's folder and opens its file",
     "events/log.ts": "reads the log back at the end",
     "events/read.ts": "opens logs for reading",
@@ -89,7 +88,7 @@ const world: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 
   processes: {
     "processes/members.ts": "reads the PID namespaces in /proc",
-    "processes/owner.ts": "reads the descriptors in /proc",
+    "processes/descriptors.ts": "reads the descriptors in /proc",
     "processes/program.ts": "reads executables, arguments and parents in /proc",
   },
 
