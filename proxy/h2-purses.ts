@@ -1,0 +1,76 @@
+/**
+ * Streams whose rule bounds what may be sent: nothing of them goes on before it was paid for. While
+ * a purse is filled, nothing more of the client is read. Pure.
+ */
+import { errorCodes } from "../http/frame.ts"
+import type { H2Session, Stream } from "./h2-session.ts"
+
+export class H2Purses {
+  readonly #session: H2Session
+  readonly #resume: () => void
+  #asking = false
+  /** The next frame of this stream was paid for. */
+  #paid: Stream | null = null
+  #held: (() => void) | null = null
+
+  /** @param resume Called once a question was answered, whatever the answer is. */
+  constructor(session: H2Session, resume: () => void) {
+    this.#session = session
+    this.#resume = resume
+  }
+
+  /** A purse is being asked. */
+  get asking(): boolean {
+    return this.#asking
+  }
+
+  /** Whether so many bytes of a stream may go on. false: the answer comes later. */
+  pays(stream: Stream, bytes: number): boolean {
+    const paid = this.#paid === stream
+    this.#paid = null
+    const { purse } = stream.answer
+    if (purse === null || paid || bytes === 0 || purse.take(bytes)) return true
+    this.#asking = true
+    this.#session.links.pauseClient()
+    purse.fill(bytes, (taken) => this.#answered(stream, taken))
+    return false
+  }
+
+  /** What is to be done once the question that is open was answered well. */
+  hold(send: () => void): void {
+    this.#held = send
+  }
+
+  #answered(stream: Stream, taken: boolean): void {
+    const session = this.#session
+    if (session.over || !this.#asking) return
+    this.#asking = false
+    const held = this.#held
+    this.#held = null
+    if (taken && held !== null) held()
+    else if (taken) this.#paid = stream
+    else if (session.streams.get(stream.id) === stream) this.#refuse(stream)
+    this.#resume()
+  }
+
+  /** The rule has no bytes left: the request ends here. */
+  #refuse(stream: Stream): void {
+    const { toClient, toUpstream, lastUpstream } = this.#session
+    stream.answer = {
+      ...stream.answer,
+      go: false,
+      decision: "deny",
+      reason: "upload-budget-exceeded",
+    }
+    if (stream.id <= lastUpstream) toUpstream.reset(stream.id, errorCodes.cancel)
+    if (stream.status === null) {
+      stream.status = refusedStatus
+      const { method } = stream.head
+      this.#session.reply(stream.id, !stream.clientOpen, method, refusedStatus, refusedText)
+    } else toClient.reset(stream.id, errorCodes.cancel)
+    this.#session.close(stream, null)
+  }
+}
+
+const refusedStatus = 403
+const refusedText = "sluice: denied: upload-budget-exceeded"
