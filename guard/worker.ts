@@ -8,6 +8,7 @@ import { isSpecial } from "../net/special.ts"
 import { minted } from "../certs/minted.ts"
 import { tokenOf } from "../http/token.ts"
 import { openGate } from "../proxy/server.ts"
+import { Repeats } from "../proxy/repeats.ts"
 import type { Trust } from "../proxy/secure.ts"
 import type { Compiled } from "../policies/compile.ts"
 import { decide, opens } from "../policies/decide.ts"
@@ -34,6 +35,26 @@ function trustIn(roots: string): Trust {
   }
 }
 
+/** How often requests that were only counted are written down. */
+const countedMs = 1_000
+
+type Record = GuardLine["record"]
+
+/** Records, but counts the requests that one flow repeats again and again. */
+function counting(record: Record): Record {
+  const repeats = new Repeats()
+  setInterval(() => {
+    for (const event of repeats.due(Date.now())) void record(event)
+  }, countedMs).unref()
+  return (body) => {
+    if (body.kind === "flow") for (const event of repeats.end(body.flow)) void record(event)
+    if (body.kind !== "request") return record(body)
+    let room: ReturnType<Record>
+    for (const event of repeats.push(body, Date.now())) room = record(event)
+    return room
+  }
+}
+
 /** Serves until the process ends. */
 export async function serve(order: Order, policy: Compiled, line: GuardLine): Promise<Serving> {
   const { names, resolve } = askNames(order.resolverPath)
@@ -54,7 +75,7 @@ export async function serve(order: Order, policy: Compiled, line: GuardLine): Pr
     names,
     resolve,
     owner: ({ transport, source, target }) => line.owner(transport, source, target),
-    record: line.record,
+    record: counting(line.record),
     now: Date.now,
     newId: () => `${prefix}-${++flows}`,
     isOurs: ({ address }) => ours.has(address),

@@ -137,7 +137,7 @@ export class Inside {
     this.#requests = requests
     const { port } = this.#flow().target
     const relay = (links: Links): Relay =>
-      protocol === "h2" ? http2(links, { port }) : http1(links, { scheme: "https", port })
+      protocol === "h2" ? http2(links) : http1(links, { scheme: "https", port })
     return new Carrier({ client, upstream, relay, requests, done })
   }
 
