@@ -48,6 +48,7 @@ export type Token = "none" | "job" | "other"
 /** One request. Host and path are canonical; the path has no query. */
 export interface Request {
   readonly scheme: "http" | "https"
+  /** `WEBSOCKET` for one that asks to become a WebSocket. */
   readonly method: string
   readonly host: Hostname
   readonly port: number

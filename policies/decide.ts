@@ -11,7 +11,7 @@ import type { Flow, Opening, Request } from "../flows/flow.ts"
 import type { Reason } from "../flows/reason.ts"
 import { blocksFind } from "./block-index.ts"
 import { hasDoor } from "./door-index.ts"
-import { actorMiss, fitsTcp, holds, nearest, requestMiss, tcpPorts } from "./fit.ts"
+import { actorMiss, fitsTcp, freest, holds, nearest, requestMiss, tcpPorts } from "./fit.ts"
 import { namesFind } from "./name-index.ts"
 import { rulesFor } from "./rule-group.ts"
 import type { RuleGroup } from "./rule-group.ts"
@@ -101,12 +101,13 @@ function fitting(policy: Compiled, flow: Flow, name: Hostname): Rule[] {
 function survey(policy: Compiled, flow: Flow): Ground {
   const { address, port } = flow.target
   let denied: Rule | null = null
-  let granted: Rule | null = null
+  const grants: Rule[] = []
   for (const rule of blocksFind(policy.blocks, address)) {
     if (!fitsTcp(rule, port, flow)) continue
     if (rule.effect === "deny") denied ??= rule
-    else granted ??= rule
+    else grants.push(rule)
   }
+  let granted = freest(grants)
   // Why: a translator on the way would take the flow to the IPv4 address inside.
   for (const inner of embedded(address)) {
     for (const rule of blocksFind(policy.blocks, inner)) {
@@ -204,8 +205,8 @@ function byServerName(policy: Compiled, flow: Flow, granted: Granted, name: Host
   const opaque = namesFind(policy.opaque, name).length > 0
   const blind = opaque || policy.intercept === "never"
   const watched = rules.some((rule) => rule.effect === "deny" && asksRequest(rule, "https"))
-  const whole = rules.find(allowsHost)
-  const allowed = granted ?? (whole === undefined ? null : { allow: whole, host: name })
+  const whole = freest(rules.filter(allowsHost))
+  const allowed = granted ?? (whole === null ? null : { allow: whole, host: name })
   if (allowed !== null) {
     if (!watched && (policy.intercept !== "always" || opaque)) return allowed
     return blind ? deny("unsupported-protocol") : { look: allowed.host, for: allowed.allow }
@@ -230,8 +231,8 @@ function byHead(
   const watched = rules.some((rule) => rule.effect === "deny" && asksRequest(rule, "http"))
   if (granted !== null) return watched ? null : granted
   if (port !== null && port !== flow.target.port) return deny("host-mismatch")
-  const whole = rules.find(allowsHost)
-  if (whole !== undefined) {
+  const whole = freest(rules.filter(allowsHost))
+  if (whole !== null) {
     // Why: a host rule on the port of TLS means TLS, or its bytes would pass in the clear.
     if (flow.target.port === https) return deny("not-tls")
     return watched ? null : { allow: whole, host }
@@ -248,8 +249,8 @@ function byNames(policy: Compiled, flow: Flow): Judged {
   let miss: Reason | null = null
   for (const name of flow.names) {
     const rules = fitting(policy, flow, name)
-    const whole = rules.find(allowsHost)
-    if (whole !== undefined && port !== https && port !== http) return { allow: whole, host: name }
+    const whole = freest(rules.filter(allowsHost))
+    if (whole !== null && port !== https && port !== http) return { allow: whole, host: name }
     if (!rules.some(isAllow)) continue
     const plain = port === http || !rules.some((rule) => asksRequest(rule, "https"))
     miss ??= port !== https && plain ? "unsupported-protocol" : "not-tls"
@@ -276,8 +277,9 @@ function byRequest(
   const denied = misses.find(({ rule, miss }) => miss === null && !isAllow(rule))
   if (denied !== undefined) return deniedBy(denied.rule)
   if (ground.granted !== null) return { allow: ground.granted, host: null }
-  const allowed = misses.find(({ rule, miss }) => miss === null && isAllow(rule))
-  if (allowed !== undefined) return { allow: allowed.rule, host: request.host }
+  const fits = misses.filter(({ rule, miss }) => miss === null && isAllow(rule))
+  const allowed = freest(fits.map(({ rule }) => rule))
+  if (allowed !== null) return { allow: allowed, host: request.host }
   const others = misses.filter(({ rule }) => isAllow(rule)).map(({ miss }) => miss)
   // Why: a rule that is not even near by its path is the farthest that one may be.
   const far = groups.some(({ rule }) => isAllow(rule) && rule.target.kind === "request")

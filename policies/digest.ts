@@ -16,6 +16,8 @@ export function digest(policy: Omit<Policy, "sha256" | "source">): string {
   return createHash("sha256").update(JSON.stringify(meaning)).digest("hex")
 }
 
-function ruleMeaning({ effect, target, by, step, token }: Rule): string {
-  return JSON.stringify([effect, printTarget(target), by, step, token])
+function ruleMeaning({ effect, target, by, step, token, up }: Rule): string {
+  // Why: a policy without budgets keeps the digest that it had before there were any.
+  const budget = up === null ? [] : [up]
+  return JSON.stringify([effect, printTarget(target), by, step, token, ...budget])
 }

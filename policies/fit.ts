@@ -52,6 +52,21 @@ function isProgram(by: string, executable: string): boolean {
 }
 
 /**
+ * The method by which rules speak of a request to become a WebSocket (RFC 6455 §4.1, RFC 8441 §4),
+ * whatever its own method is: what it opens is a way in both directions, and no GET.
+ */
+export const webSocketMethod = "WEBSOCKET"
+
+/**
+ * Whether a rule's methods fit a request's. A WebSocket is allowed where it is named, or where no
+ * method is; any rule that denies some method of a path denies it too: it can carry all of them.
+ */
+function fitsMethod(methods: readonly string[] | null, method: string, rule: Rule): boolean {
+  if (methods === null || methods.includes(method)) return true
+  return method === webSocketMethod && rule.effect === "deny"
+}
+
+/**
  * What keeps a request rule (its host and port already fit) from fitting a request; null: nothing.
  * A deny rule's `token` is no reason to let something pass.
  */
@@ -60,12 +75,23 @@ export function requestMiss(rule: Rule, request: Request): Reason | null {
   if (target.kind === "request") {
     if (target.scheme !== request.scheme) return "unsupported-protocol"
     if (!fitsPath(target.path, request.path, rule.effect)) return "path-not-allowed"
-    if (target.methods !== null && !target.methods.includes(request.method)) {
-      return "method-not-allowed"
-    }
+    if (!fitsMethod(target.methods, request.method, rule)) return "method-not-allowed"
   }
   const foreign = rule.effect === "allow" && rule.token === "job" && request.token === "other"
   return foreign ? "token-not-allowed" : null
+}
+
+/**
+ * The rule that bounds least what may be sent, of several that allow the same; null: there is none.
+ * Why: each of them allows it for itself, so a bound on one must not take from another.
+ */
+export function freest(rules: Iterable<Rule>): Rule | null {
+  let best: Rule | null = null
+  for (const rule of rules) {
+    if (rule.up === null) return rule
+    if (best === null || rule.up > (best.up ?? 0)) best = rule
+  }
+  return best
 }
 
 /** From the nearest miss to the farthest: what a report best says of a denied thing. */

@@ -77,7 +77,7 @@ export const sluiceDialect: Dialect = {
   long: true,
 }
 
-const ruleKeys = ["to", "by", "step", "token", "wide"] as const
+const ruleKeys = ["to", "by", "step", "token", "up", "wide"] as const
 const intercepts: readonly Intercept[] = ["when-needed", "always", "never"]
 
 type Mutable<T> = { -readonly [key in keyof T]: T[key] }
@@ -234,6 +234,13 @@ function readLongRule(reader: Reader, effect: Rule["effect"], map: YAMLMap): voi
     if (pair === undefined) continue
     const text = textOf(reader, pair.value, key)
     if (text !== null) written[key] = text
+  }
+  const up = entries.get("up")
+  if (up !== undefined) {
+    // Why as written: `up: 1000` is a number in YAML, and the fault to tell is its missing unit.
+    const number = isScalar(up.value) && typeof up.value.value === "number"
+    const text = number ? keyText(up.value) : textOf(reader, up.value, "up")
+    if (text !== null) written.up = text
   }
   const wide = entries.get("wide")
   if (wide !== undefined) {

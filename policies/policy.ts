@@ -34,7 +34,7 @@ export type Target =
   | {
       readonly kind: "request"
       readonly scheme: "http" | "https"
-      /** Upper case; null: any method. */
+      /** Upper case; null: any method. `WEBSOCKET` stands for a request to become one: see fit.ts. */
       readonly methods: readonly string[] | null
       readonly host: Pattern
       readonly ports: Ports
@@ -63,6 +63,8 @@ export interface Rule {
   readonly step: string | null
   /** "job": only without credentials, or with the job's own token. null: any. */
   readonly token: "job" | null
+  /** Most bytes that may be sent under it in a run, over TCP; null: any number. */
+  readonly up: number | null
   /** The author knows that the wildcard stands over names that anyone can register. */
   readonly wide: boolean
   readonly origin: Origin

@@ -1,5 +1,6 @@
 /** Policy → text; parsePolicy of it gives the same policy, presets and variables expanded. */
 import { stringify } from "yaml"
+import { printAmount } from "./amount.ts"
 import type { Policy, Rule } from "./policy.ts"
 import type { WrittenRule } from "./rule.ts"
 import { printTarget } from "./target.ts"
@@ -20,14 +21,15 @@ export function printPolicy(policy: Policy): string {
 }
 
 /** The short form where it says all, else the long form. */
-export function printRule({ target, by, step, token, wide }: Rule): string | WrittenRule {
+export function printRule({ target, by, step, token, up, wide }: Rule): string | WrittenRule {
   const to = printTarget(target)
-  if (by === null && step === null && token === null && !wide) return to
+  if (by === null && step === null && token === null && up === null && !wide) return to
   return {
     to,
     ...(by === null ? {} : { by }),
     ...(step === null ? {} : { step }),
     ...(token === null ? {} : { token }),
+    ...(up === null ? {} : { up: printAmount(up) }),
     ...(wide ? { wide } : {}),
   }
 }

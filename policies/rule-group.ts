@@ -20,11 +20,11 @@ export interface RuleGroup {
 export function ruleGroups(rules: readonly Rule[]): (readonly [Pattern, RuleGroup])[] {
   const alike = new Map<string, { pattern: Pattern; rules: Rule[] }>()
   for (const rule of rules) {
-    const { effect, target, by, step, token } = rule
+    const { effect, target, by, step, token, up } = rule
     const pattern = hostOf(target)
     if (pattern === null) continue
     const shape = target.kind === "request" ? { ...target, methods: null, path: "" } : target
-    const key = JSON.stringify([effect, shape, by, step, token])
+    const key = JSON.stringify([effect, shape, by, step, token, up])
     const known = alike.get(key)
     if (known === undefined) alike.set(key, { pattern, rules: [rule] })
     else known.rules.push(rule)

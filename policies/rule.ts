@@ -1,5 +1,6 @@
 /** One rule, short or long: text → Rule, or everything that is wrong with it. */
 import type { Pattern } from "../net/hostname.ts"
+import { parseAmount } from "./amount.ts"
 import type { Origin, Rule, Target } from "./policy.ts"
 import { widthOf } from "./suffixes.ts"
 import { hostOf, parseTarget, printTarget } from "./target.ts"
@@ -13,6 +14,8 @@ export interface WrittenRule {
   readonly by?: string
   readonly step?: string
   readonly token?: string
+  /** An amount of bytes: see amount.ts. */
+  readonly up?: string
   readonly wide?: boolean
 }
 
@@ -79,8 +82,10 @@ export function makeRule(
   if (written.token !== undefined && token === null) {
     faults.push(`has the token ${JSON.stringify(written.token)}, must be \`token: job\``)
   }
+  const up = written.up === undefined ? null : amount(written.up, faults)
   if (target !== null) {
-    faults.push(...conditionFaults(effect, target, { by, step, token }))
+    const bounded = written.up !== undefined
+    faults.push(...conditionFaults(effect, target, { by, step, token }, bounded))
     if (effect === "allow" && written.wide !== true) faults.push(...wideFaults(target))
   }
   if (target === null || faults.length > 0) {
@@ -89,12 +94,19 @@ export function makeRule(
   const { source, line, column } = place
   const wide = written.wide === true
   const origin: Origin = { source, line, column, text: shown.trim() }
-  return { effect, target, by, step, token, wide, origin }
+  return { effect, target, by, step, token, up, wide, origin }
 }
 
 function keep<T extends object>(value: T | Fault, faults: string[]): T | null {
   if (!("fault" in value)) return value
   faults.push(value.fault)
+  return null
+}
+
+function amount(text: string, faults: string[]): number | null {
+  const bytes = parseAmount(text)
+  if (typeof bytes === "number") return bytes
+  faults.push(`has up: ${JSON.stringify(text)}, ${bytes.fault}`)
   return null
 }
 
@@ -119,6 +131,7 @@ function conditionFaults(
   effect: Rule["effect"],
   target: Target,
   { by, step, token }: Pick<Rule, "by" | "step" | "token">,
+  bounded: boolean,
 ): string[] {
   const faults: string[] = []
   const tcp = target.kind === "request" || (target.kind !== "icmp" && target.transport === "tcp")
@@ -130,6 +143,9 @@ function conditionFaults(
   if (token !== null && (!tcp || target.kind === "address")) {
     faults.push("has token: without a host, must be a TCP host or a request rule")
   }
+  if (bounded && effect === "deny") faults.push("has up: in deny, must be in allow only")
+  // Why: the kernel lets datagrams pass by address and port; it does not count their bytes.
+  if (bounded && !tcp) faults.push("has up: for UDP or ICMP, must be a TCP rule or without")
   return faults
 }
 
@@ -147,11 +163,12 @@ function wideFaults(target: Target): string[] {
 }
 
 /** As the author wrote it, on one line. */
-function printWritten({ to, by, step, token, wide }: WrittenRule): string {
+function printWritten({ to, by, step, token, up, wide }: WrittenRule): string {
   const conditions = [
     by === undefined ? "" : `by: ${by}`,
     step === undefined ? "" : `step: ${step}`,
     token === undefined ? "" : `token: ${token}`,
+    up === undefined ? "" : `up: ${up}`,
     wide === true ? "wide: true" : "",
   ].filter((condition) => condition !== "")
   return conditions.length === 0 ? to : `${to.trim()} (${conditions.join(", ")})`

@@ -72,6 +72,7 @@ export function warnings(policy: Policy): Problem[] {
       ...lookWarnings(policy, rule, denies),
       ...shadowWarnings(rule, index),
       ...mootWarnings(rule, whole),
+      ...budgetWarnings(rule, whole),
     ]) {
       found.push(problem(rule.origin, "rule", rule.origin.text, fault))
     }
@@ -200,14 +201,29 @@ function isWhole(rule: Rule): rule is WholeRule {
   return effect === "allow" && target.kind === "host" && target.transport === "tcp" && free
 }
 
+/** A bound that another rule takes away: each rule allows for itself. */
+function budgetWarnings({ target, up }: Rule, whole: NameIndex<WholeRule>): string[] {
+  const host = hostOf(target)
+  if (host === null || up === null || target.kind === "icmp" || target.kind === "address") return []
+  const over = namesFind(whole, host.pattern as Hostname).find(
+    (rule) => rule.up === null && holdsPorts(rule.target.ports, target.ports),
+  )
+  if (over === undefined) return []
+  const { source, line, text } = over.origin
+  return [`bounds nothing: ${text} (${source}:${line}) allows the whole host, without \`up\``]
+}
+
+function holdsPorts(outer: Ports, { first, last }: Ports): boolean {
+  return outer.first <= first && last <= outer.last
+}
+
 /** A rule that means to narrow a host which another rule allows as a whole. */
 function mootWarnings({ target, token }: Rule, whole: NameIndex<WholeRule>): string[] {
   const host = hostOf(target)
   if (host === null || target.kind === "icmp" || target.kind === "address") return []
   if (target.kind !== "request" && token === null) return []
-  const { first, last } = target.ports
-  const over = namesFind(whole, host.pattern as Hostname).find(
-    (rule) => rule.target.ports.first <= first && last <= rule.target.ports.last,
+  const over = namesFind(whole, host.pattern as Hostname).find((rule) =>
+    holdsPorts(rule.target.ports, target.ports),
   )
   if (over === undefined) return []
   const { source, line, text } = over.origin

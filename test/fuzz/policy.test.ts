@@ -30,6 +30,8 @@ const targets = [
   "icmp://10.0.0.1",
   "{to: a.test, by: /usr/bin/x, step: s, token: job}",
   "{to: '*.github.io', wide: true}",
+  "{to: up.test, up: 10MB}",
+  "{to: WEBSOCKET https://a.test/**, up: 3 KiB}",
   "*alias",
   "&anchor a.test",
   "!!str a.test",

@@ -24,6 +24,7 @@ function ruleFor(text: string): Rule {
     by: null,
     step: null,
     token: null,
+    up: null,
     wide: false,
     origin: { source: "policy", line: 1, column: 1, text },
   }

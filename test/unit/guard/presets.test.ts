@@ -125,6 +125,7 @@ t.test("a policy that uses npm allows the private mirror that .npmrc names", asy
       by: null,
       step: null,
       token: null,
+      up: null,
       wide: false,
       origin: {
         source: `preset npm (${path})`,

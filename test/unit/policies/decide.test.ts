@@ -300,6 +300,72 @@ void t.test("decide() judges a request by method, path and token", async (t) => 
   }
 })
 
+void t.test("decide() takes WEBSOCKET for a method that GET does not cover", async (t) => {
+  const table: [string, string[], string[], string][] = [
+    ["named", ["WEBSOCKET https://ws.test/**"], [], "allow → ws.test"],
+    ["no methods", ["https://ws.test/**"], [], "allow → ws.test"],
+    ["only GET", ["GET https://ws.test/**"], [], "deny method-not-allowed"],
+    ["all but it", ["GET,POST,PUT https://ws.test/**"], [], "deny method-not-allowed"],
+    ["another path", ["WEBSOCKET https://ws.test/b"], [], "deny path-not-allowed"],
+    ["denied GET", ["https://ws.test/**"], ["GET https://ws.test/**"], "deny denied-by-rule"],
+    ["denied", ["https://ws.test/**"], ["WEBSOCKET https://ws.test/**"], "deny denied-by-rule"],
+    ["any denied", ["https://ws.test/**"], ["https://ws.test/a"], "deny denied-by-rule"],
+    ["denied POST", ["https://ws.test/**"], ["POST https://ws.test/**"], "deny denied-by-rule"],
+    [
+      "denied GET, named",
+      ["WEBSOCKET https://ws.test/**"],
+      ["GET https://ws.test/a"],
+      "deny denied-by-rule",
+    ],
+    ["denied elsewhere", ["https://ws.test/**"], ["GET https://ws.test/b"], "allow → ws.test"],
+    ["a host, denied POST", ["ws.test"], ["POST https://ws.test/**"], "deny denied-by-rule"],
+  ]
+  for (const [title, allow, deny, wanted] of table) {
+    const policy = compiled(JSON.stringify({ allow, deny }))
+    const request = ask("WEBSOCKET", "ws.test", "/a")
+    t.equal(
+      said(policy, flow("203.0.113.5:443", { opening: tls("ws.test"), request })),
+      wanted,
+      title,
+    )
+  }
+  const policy = compiled("allow: [WEBSOCKET https://ws.test/**]")
+  const request = ask("GET", "ws.test", "/a")
+  t.equal(
+    said(policy, flow("203.0.113.5:443", { opening: tls("ws.test"), request })),
+    "deny method-not-allowed",
+    "WEBSOCKET does not cover GET",
+  )
+})
+
+void t.test("decide() prefers of several rules the one that bounds least", async (t) => {
+  const upOf = (text: string, facts: Partial<Flow>): number | null | undefined => {
+    const verdict = decide(compiled(text), flow("203.0.113.5:443", facts))
+    return verdict.decision === "allow" ? verdict.rule?.up : undefined
+  }
+  const request = ask("PUT", "a.test", "/a/b")
+  const table: [string, Partial<Flow>, number | null][] = [
+    ["[{to: a.test, up: 1MB}]", { opening: tls("a.test") }, 1e6],
+    ["[{to: a.test, up: 1MB}, '*.test']", { opening: tls("a.test") }, null],
+    ["[{to: a.test, up: 1MB}, a.test]", { opening: tls("a.test") }, null],
+    ["[{to: '*.test', up: 3MB}, {to: a.test, up: 2MB}]", { opening: tls("a.test") }, 3e6],
+    [
+      "[{to: 'https://a.test/**', up: 1MB}, 'https://a.test/a/*']",
+      { opening: tls("a.test"), request },
+      null,
+    ],
+    [
+      "[{to: 'https://a.test/**', up: 1MB}, {to: 'https://a.test/a/*', up: 2MB}]",
+      { opening: tls("a.test"), request },
+      2e6,
+    ],
+    ["[{to: 203.0.113.5, up: 1MB}, {to: 203.0.113.0/24, up: 2MB}]", {}, 2e6],
+    ["[{to: 203.0.113.5, up: 1MB}, 203.0.113.0/24]", {}, null],
+    ["[{to: '203.0.113.5', up: 1MB}]", {}, 1e6],
+  ]
+  for (const [rules, facts, wanted] of table) t.equal(upOf(`allow: ${rules}`, facts), wanted, rules)
+})
+
 void t.test("decide() judges datagrams by address and name", async (t) => {
   const policy = compiled(`
 allow: ["time.test:123/udp", "203.0.113.0/24:53/udp", "tcp.test:123"]
@@ -352,7 +418,7 @@ const lineOf = fc.oneof(
     })),
   fc
     .tuple(
-      fc.constantFrom("", "GET ", "GET,PUT "),
+      fc.constantFrom("", "GET ", "GET,PUT ", "WEBSOCKET "),
       fc.constantFrom("https", "http"),
       fc.constantFrom(...patterns),
       fc.constantFrom("/**", "/a/*", "/a/**", "/a/b"),
@@ -403,7 +469,7 @@ const facts = fc.record({
   kind: fc.constantFrom("tls", "tls", "http", "ssh", "opaque", "broken", "tls-without"),
   server: fc.constantFrom(...hosts),
   host: fc.constantFrom(null, ...hosts),
-  method: fc.constantFrom("GET", "PUT", "POST"),
+  method: fc.constantFrom("GET", "PUT", "POST", "WEBSOCKET"),
   path: fc.constantFrom(...paths),
   token: fc.constantFrom<Token>("none", "job", "other"),
   same: fc.boolean(),

@@ -26,7 +26,7 @@ const rule: fc.Arbitrary<Rule> = fc
           ? { kind, scheme: "https", methods: null, host, ports, path: "/**" }
           : { kind, prefix, ports, transport }
     const origin = { source: "x", line: 1, column: 1, text: "x" }
-    return { effect, target, by, step, token: null, wide: false, origin }
+    return { effect, target, by, step, token: null, up: null, wide: false, origin }
   })
 
 const program = (executable: string): Process => ({

@@ -249,8 +249,14 @@ allow:
   - {to: "github.com:53/udp", by: dig}
   - {to: 10.0.0.1, token: job}
   - {to: github.com, wide: "yes"}
+  - {to: github.com, up: 1000}
+  - {to: github.com, up: 10mb}
+  - {to: github.com, up: [10MB]}
+  - {to: "github.com:53/udp", up: 1MB}
+  - {to: icmp://github.com, up: 1MB}
 deny:
   - {to: github.com, token: job}
+  - {to: github.com, up: 1MB}
 use: [npn, nothing-like-it]
 mode: audit
 opaque: github.com
@@ -272,13 +278,19 @@ intercept: sometimes
       /^sluice.yml:16:6: .*UDP/,
       /^sluice.yml:17:6: .*token/,
       /^sluice.yml:18:28: .*true or false/,
-      /^sluice.yml:20:6: .*token: in deny/,
-      /^sluice.yml:21:7: .*"npn": is unknown, must be `npm`/,
-      /^sluice.yml:21:12: .*must be one of: github-actions, npm, pypi/,
-      /^sluice.yml:22:1: .*"mode": stands here again/,
-      /^sluice.yml:23:9: .*no list/,
-      /^sluice.yml:24:19: .*no host/,
-      /^sluice.yml:25:12: .*when-needed, always, never/,
+      /^sluice.yml:19:6: .*has up: "1000", has no unit, must be `1000B`/,
+      /^sluice.yml:20:6: .*has up: "10mb", has the unit "mb", must be `10MB`/,
+      /^sluice.yml:21:26: .*is a list or a mapping, must be text/,
+      /^sluice.yml:22:6: .*has up: for UDP or ICMP/,
+      /^sluice.yml:23:6: .*has up: for UDP or ICMP/,
+      /^sluice.yml:25:6: .*token: in deny/,
+      /^sluice.yml:26:6: .*up: in deny/,
+      /^sluice.yml:27:7: .*"npn": is unknown, must be `npm`/,
+      /^sluice.yml:27:12: .*must be one of: github-actions, npm, pypi/,
+      /^sluice.yml:28:1: .*"mode": stands here again/,
+      /^sluice.yml:29:9: .*no list/,
+      /^sluice.yml:30:19: .*no host/,
+      /^sluice.yml:31:12: .*when-needed, always, never/,
     ],
   )
   t.match(problemsOf("mode: x\nallow: [github.com\nmode"), [
@@ -295,6 +307,16 @@ intercept: sometimes
   t.match(problemsOf("x".repeat(9_000_000)), [/characters/])
   t.same(policyOf("").rules, [])
   t.same(policyOf("# nothing\nallow:\n").rules, [])
+})
+
+void t.test("parsePolicy() reads a budget, which is part of the policy's meaning", async (t) => {
+  const bounded = policyOf(`allow: [{to: "https://a.test/**", up: 10MB}]`)
+  t.match(bounded.rules[0], { up: 10_000_000, origin: { text: "https://a.test/** (up: 10MB)" } })
+  t.equal(policyOf(`allow: ["https://a.test/**"]`).rules[0]?.up, null)
+  t.equal(bounded.sha256, policyOf(`allow: [{to: "https://a.test/**", up: 10000kB}]`).sha256)
+  t.not(bounded.sha256, policyOf(`allow: [{to: "https://a.test/**", up: 11MB}]`).sha256)
+  t.not(bounded.sha256, policyOf(`allow: ["https://a.test/**"]`).sha256)
+  t.equal(policyOf(`allow: [{to: 192.0.2.1, up: 1KiB}]`).rules[0]?.up, 1024)
 })
 
 void t.test("parsePolicy() expands variables without letting them bring syntax", async (t) => {

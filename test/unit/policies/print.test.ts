@@ -50,6 +50,7 @@ const to = fc.oneof(plain, request)
 const rule = fc.oneof(
   to,
   fc.record({ to, wide: fc.boolean() }),
+  fc.record({ to, up: fc.constantFrom("10MB", "3 KiB", "7B", "1KB") }),
   fc.record({
     to,
     by: fc.constantFrom("curl", "/usr/bin/x y: #"),

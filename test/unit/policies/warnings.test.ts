@@ -20,6 +20,8 @@ void t.test("warnings() says which rules allow more than they seem to", async (t
     ["allow: ['github.com:22']", /many share: every owner's repositories$/],
     ["allow: [a.test, 'https://a.test/x']", /narrows nothing: a.test \(p:1\)/],
     ["allow: ['*.a.test:*', {to: b.a.test, token: job}]", /"b.a.test.*narrows nothing/],
+    ["allow: [a.test, {to: 'https://a.test/x', up: 1MB}]", /bounds nothing: a.test \(p:1\)/],
+    ["allow: ['*.test:*', {to: a.test, up: 1MB}]", /"a.test \(up.*bounds nothing/],
     ["allow: [{to: '*.github.io', wide: true}]", /github.io/],
     ["allow: ['**.amazonaws.com']", /reaches into s3.amazonaws.com/],
     ["allow: ['productionresults*.blob.core.windows.net']", /begins the same/],

@@ -35,6 +35,7 @@ export function rule(text: string, effect: "allow" | "deny" = "allow"): Rule {
     by: null,
     step: null,
     token: null,
+    up: null,
     wide: false,
     origin: { source: "test.yml", line: 1, column: 1, text },
   }
