@@ -9,6 +9,7 @@ import { ownerFinder, type Found } from "../processes/owner.ts"
 import type { FromGuard } from "./channel.ts"
 import { admitted } from "./admission.ts"
 import type { Answer } from "./gates.ts"
+import { Ledger } from "./ledger.ts"
 import type { RunNetwork } from "./network.ts"
 
 export interface Answers {
@@ -35,6 +36,7 @@ export function answers(
   log: Log,
   sign: (host: Hostname) => string,
 ): Answers {
+  const ledger = new Ledger(policy.rules)
   let find: ReturnType<typeof ownerFinder> | null = null
   const answer: Answer = (message) => {
     switch (message.t) {
@@ -56,6 +58,17 @@ export function answers(
         return { t: admitted(network, message) ? "done" : "failed", id: message.id }
       case "leaf":
         return { t: "leaf", id: message.id, pem: sign(message.host) }
+      case "lease": {
+        const { id, rule, bytes } = message
+        const granted = ledger.lease(rule, bytes)
+        if (granted === null) throw new Error(`there is no budget ${rule}`)
+        return { t: "lease", id, bytes: granted }
+      }
+      case "return": {
+        const { rule, bytes } = message
+        if (!ledger.giveBack(rule, bytes)) throw new Error(`so much of ${rule} was never lent`)
+        return null
+      }
       case "events": {
         log.recordAll(message.batch)
         const done = { t: "done", id: message.id } as const

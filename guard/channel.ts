@@ -50,6 +50,8 @@ export type FromGuard =
   | ({ readonly t: "owner"; readonly id: number } & Owner)
   | { readonly t: "leaf"; readonly id: number; readonly pem: string }
   | { readonly t: "done"; readonly id: number }
+  /** Of a rule's budget; 0: less is left than was asked for. */
+  | { readonly t: "lease"; readonly id: number; readonly bytes: number }
   /** The guard could not do it; what hangs on it must not go on. */
   | { readonly t: "failed"; readonly id: number }
   | { readonly t: "stop" }
@@ -74,6 +76,9 @@ export type FromGate =
   /** A certificate for this name, and the leaf key. */
   | { readonly t: "leaf"; readonly id: number; readonly host: Hostname }
   | { readonly t: "events"; readonly id: number; readonly batch: readonly TimedBody[] }
+  /** `rule`: its place in the policy; see ledger.ts. */
+  | { readonly t: "lease"; readonly id: number; readonly rule: number; readonly bytes: number }
+  | { readonly t: "return"; readonly rule: number; readonly bytes: number }
 
 /** Events in one message; the gate sends what it has once a turn. */
 export const batchMax = 512
@@ -88,6 +93,7 @@ const ttlMsMax = 7 * 24 * 3_600_000
 export function fromGate(message: Message): FromGate | null {
   const { t, id } = message
   if (t === "ready") return { t }
+  if (t === "return") return budgeted(message, (rule, bytes) => ({ t, rule, bytes }))
   if (!isCount(id)) return null
   switch (t) {
     case "owner": {
@@ -120,9 +126,18 @@ export function fromGate(message: Message): FromGate | null {
       const bodies = batch.map(timedBody)
       return bodies.includes(null) ? null : { t, id, batch: bodies as TimedBody[] }
     }
+    case "lease":
+      return budgeted(message, (rule, bytes) => ({ t, id, rule, bytes }))
     default:
       return null
   }
+}
+
+function budgeted<Told>(
+  { rule, bytes }: Message,
+  tell: (rule: number, bytes: number) => Told,
+): Told | null {
+  return isCount(rule) && isCount(bytes) && bytes > 0 ? tell(rule, bytes) : null
 }
 
 /** `drop`: questions that the resolver had to leave unread, counted. */

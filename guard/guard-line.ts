@@ -24,6 +24,9 @@ export interface GuardLine {
   ) => Promise<void>
   /** A certificate for a name, PEM; rejects when the guard signs none. */
   readonly leaf: (host: Hostname) => Promise<string>
+  /** At least so many bytes of the budget of a rule, or 0: less is left. */
+  readonly lease: (rule: number, bytes: number) => Promise<number>
+  readonly giveBack: (rule: number, bytes: number) => void
   /** undefined: taken. A promise: too much waits to be written; go on when it is kept. */
   readonly record: (body: EventBody) => Promise<void> | undefined
   /** Resolves when the guard has taken every event so far. */
@@ -147,6 +150,13 @@ export function guardLine(
           else reject(new Error(`Cannot open TLS for "${host}": the guard signs no leaf for it`))
         })
       }),
+    lease: (rule, bytes) =>
+      new Promise((resolve) => {
+        ask({ t: "lease", rule, bytes }, (answer) => {
+          resolve(answer.t === "lease" ? answer.bytes : 0)
+        })
+      }),
+    giveBack: (rule, bytes) => channel.send({ t: "return", rule, bytes }),
     record: (body) => outbox.record(body),
     flushed: () => outbox.flushed(),
   }

@@ -15,6 +15,7 @@ import { decide, opens } from "../policies/decide.ts"
 import { allowsAddress, mayResolveTo } from "../policies/decide-name.ts"
 import type { Order } from "./channel.ts"
 import type { GuardLine } from "./guard-line.ts"
+import { purses } from "./purses.ts"
 import type { Serving } from "./serving.ts"
 import { askNames } from "./resolver-link.ts"
 
@@ -76,6 +77,7 @@ export async function serve(order: Order, policy: Compiled, line: GuardLine): Pr
     resolve,
     owner: ({ transport, source, target }) => line.owner(transport, source, target),
     record: counting(line.record),
+    purse: purses(policy.policy.rules, line),
     now: Date.now,
     newId: () => `${prefix}-${++flows}`,
     isOurs: ({ address }) => ours.has(address),
@@ -89,7 +91,6 @@ export async function serve(order: Order, policy: Compiled, line: GuardLine): Pr
     trust: trustIn(order.upstreamRoots),
     leaf,
     tokenOf: ({ fields, target }) => tokenOf(fields, target),
-    purse: () => null,
     serveNames: null,
   })
   const [fd] = order.listeners

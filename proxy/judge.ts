@@ -16,7 +16,7 @@ export interface RequestJudge {
   readonly audit: boolean
   readonly tokenOf: (head: RequestHead) => Token
   /** What bounds the bytes that a rule lets out; null: nothing does. */
-  readonly purse: (rule: Rule) => Purse | null
+  readonly purse: (rule: Rule | null) => Purse | null
 }
 
 export interface Judged {

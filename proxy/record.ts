@@ -19,6 +19,8 @@ export interface Carried {
   readonly detail: string | null
   /** The verdict of the requests, where they were judged one by one. */
   readonly answer: Answer | null
+  /** More was to be sent than its rule's budget had; null: no. */
+  readonly exhausted: { readonly enforced: boolean } | null
   /** The alert by which the client refused our leaf; null: it did not. */
   readonly leafRefusal: string | null
 }
@@ -61,11 +63,17 @@ function actionOf({ opens, raw, classified }: Connection): FlowEvent["action"] {
   return classified?.head != null && !raw ? "forward" : "splice"
 }
 
-function verdictOf({ final }: Connection, { answer, leafRefusal }: Carried): Verdict {
+/** The verdict as it was at the end: what is allowed may still have sent more than it may. */
+function verdictOf({ final }: Connection, carried: Carried): Verdict {
+  const { answer, exhausted, leafRefusal } = carried
   if (leafRefusal !== null) {
     return { verdict: "deny", enforced: true, reason: "certificate-invalid", rule: null }
   }
   if (answer !== null) return answered(answer)
+  if (exhausted !== null && final?.decision === "allow") {
+    const rule = shownRule(final.rule)
+    return { verdict: "deny", ...exhausted, reason: "upload-budget-exceeded", rule }
+  }
   return {
     verdict: final?.decision ?? "deny",
     // Why: what is denied and has a permit all the same is let through: audit mode.

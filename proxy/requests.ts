@@ -86,7 +86,7 @@ export class Requests {
       reason,
       rule,
       refusal: { status: words.status, text: words.text },
-      purse: permit === null || rule === null ? null : this.#world.purse(rule),
+      purse: permit === null ? null : this.#world.purse(rule),
     }
     const first = this.#stands === null
     if (first || (this.#stands?.decision === "deny" && decision === "allow")) this.#stands = answer

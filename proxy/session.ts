@@ -17,7 +17,7 @@ import type { Carried } from "./record.ts"
 import { refuse } from "./refuse.ts"
 import { Requests } from "./requests.ts"
 import { Splice } from "./splice.ts"
-import type { Side } from "./splice.ts"
+import type { Side, SpliceOptions } from "./splice.ts"
 import { wordsFor } from "./told.ts"
 import type { Connection, Input, Judge, Output, Refusal, Timer } from "./turn.ts"
 import { within } from "./within.ts"
@@ -283,6 +283,7 @@ export class Session {
       first: this.#connection.reader.bytes,
       watch: this.#overheard(),
       peek: this.#connection.classified === null ? (bytes) => this.#peek(bytes) : null,
+      budget: this.#budget(),
       done: (detail) => this.#finish(detail),
     })
     this.#flowing = splice
@@ -342,6 +343,12 @@ export class Session {
       },
       (detail) => this.#finish(detail),
     )
+  }
+
+  #budget(): SpliceOptions["budget"] {
+    const { final } = this.#connection
+    const purse = final?.decision === "allow" ? this.#world.purse(final.rule) : null
+    return purse === null ? null : { purse, enforced: !this.#world.audit }
   }
 
   /** Reads the opening of a flow that was allowed whatever it says, for its event. */
@@ -418,6 +425,8 @@ export class Session {
       dialled: flowing === null ? null : (this.#upstream?.endpoint ?? null),
       detail,
       answer: this.#requests?.stands ?? null,
+      exhausted:
+        flowing instanceof Splice && flowing.exhausted ? { enforced: !this.#world.audit } : null,
       leafRefusal: this.#leafRefusal,
     }
     this.#refusedWith = refusedWith

@@ -4,6 +4,8 @@
  */
 import type { Socket } from "node:net"
 import type { Inlet } from "./inlet.ts"
+import type { Purse } from "./relay.ts"
+import { Toll } from "./toll.ts"
 
 /** One side: a socket and where its bytes land. */
 export interface Side {
@@ -20,9 +22,13 @@ export interface SpliceOptions {
   readonly watch: ((bytes: Buffer) => boolean) | null
   /** Sees what the client says, for as long as it returns true. */
   readonly peek: ((bytes: Buffer) => boolean) | null
+  /** Pays for what the client sends; null: nothing bounds it. `enforced` is false in audit mode. */
+  readonly budget: { readonly purse: Purse; readonly enforced: boolean } | null
   /** Both sides are closed. `detail`: what went wrong, or null. Called once. */
   readonly done: (detail: string | null) => void
 }
+
+export const budgetSpent = "More was to be sent than the rule's `up` lets out in a run."
 
 /** One direction. */
 class Lane {
@@ -40,6 +46,11 @@ class Lane {
   constructor(from: Side, to: Side) {
     this.#from = from
     this.#to = to
+  }
+
+  /** The kernel has not taken all yet. */
+  get stopped(): boolean {
+    return this.#stopped
   }
 
   /** What was sent is no longer needed here. */
@@ -70,6 +81,9 @@ export class Splice {
   readonly #options: SpliceOptions
   readonly #up: Lane
   readonly #down: Lane
+  /** null: nothing is paid for. */
+  readonly #toll: Toll | null
+  #exhausted = false
   #watch: SpliceOptions["watch"]
   #peek: SpliceOptions["peek"]
   #open = 2
@@ -83,6 +97,9 @@ export class Splice {
     this.#peek = options.peek
     this.#up = new Lane(client, upstream)
     this.#down = new Lane(upstream, client)
+    const { budget } = options
+    const exhausted = (): void => this.#spent(budget?.enforced !== false)
+    this.#toll = budget === null ? null : new Toll(client, this.#up, { ...budget, exhausted })
   }
 
   /** From the client, sent on. */
@@ -94,15 +111,22 @@ export class Splice {
     return this.#down.bytes
   }
 
+  /** More was to be sent than the budget had. */
+  get exhausted(): boolean {
+    return this.#exhausted
+  }
+
   /**
    * @param clientEnded whether the client had ended its side before
    * @param greeting what the upstream said before
    */
   start(clientEnded: boolean, greeting: Buffer): void {
     const { first } = this.#options
+    // Why chosen once: bytes that nobody counts go the short way.
+    const way = this.#toll === null ? this.#up : { send: this.#toll.pass.bind(this.#toll) }
     this.#client.inlet.take = (bytes, owned) => {
       if (this.#peek !== null && !this.#peek(bytes)) this.#peek = null
-      this.#up.send(bytes, owned)
+      way.send(bytes, owned)
     }
     this.#upstream.inlet.take = (bytes, owned) => {
       if (this.#watch !== null && !this.#watch(bytes)) this.#watch = null
@@ -112,12 +136,12 @@ export class Splice {
     this.#join(this.#upstream, this.#client)
     this.#upstream.inlet.resume()
     this.#client.inlet.resume()
-    this.#up.send(first, true)
+    way.send(first, true)
     if (greeting.length > 0) {
       this.#watch?.(greeting)
       this.#down.send(greeting, true)
     }
-    if (clientEnded) this.#upstream.socket.end()
+    if (clientEnded) this.#endUpstream()
     if (this.#upstream.socket.readableEnded) this.#client.socket.end()
     if (this.#upstream.socket.closed) this.#closed(this.#client)
   }
@@ -136,7 +160,10 @@ export class Splice {
   }
 
   #join(from: Side, to: Side): void {
-    from.socket.once("end", () => to.socket.end())
+    from.socket.once("end", () => {
+      if (from === this.#client) this.#endUpstream()
+      else to.socket.end()
+    })
     from.socket.once("error", (error: NodeJS.ErrnoException) => {
       this.#detail ??= `${from === this.#client ? "client" : "upstream"}: ${error.code ?? "failed"}`
       // Why: an end by error must not look like an end in good order to the other side.
@@ -145,12 +172,28 @@ export class Splice {
     from.socket.once("close", () => this.#closed(to))
   }
 
+  /** Why not at once: bytes that wait to be paid for go before the end. */
+  #endUpstream(): void {
+    const { socket } = this.#upstream
+    if (this.#toll === null) socket.end()
+    else this.#toll.whenClear(() => socket.end())
+  }
+
+  #spent(enforced: boolean): void {
+    this.#exhausted = true
+    if (enforced) this.reset(budgetSpent)
+    else this.#detail ??= budgetSpent
+  }
+
   #closed(other: Side): void {
     // Why: a side that is closed in good order has read all and written all; no bytes are cut off.
     if (--this.#open > 0) {
-      if (!other.socket.writableEnded) other.socket.end()
+      if (other.socket.writableEnded) return
+      if (other === this.#upstream) this.#endUpstream()
+      else other.socket.end()
       return
     }
+    this.#toll?.close()
     this.#up.free()
     this.#down.free()
     this.#options.done(this.#detail)

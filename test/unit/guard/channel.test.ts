@@ -23,6 +23,13 @@ t.test("fromGate() takes the messages of a gate", (t) => {
   t.strictSame(fromGate({ ...owner, target: null }), { ...owner, target: null })
   const admit = { t: "admit", id: 2, doors: ["udp_53_53"], addresses: [], ttlMs: 0 }
   t.strictSame(fromGate(admit), admit)
+  const lease = { t: "lease", id: 3, rule: 0, bytes: 262_144 }
+  t.strictSame(fromGate({ ...lease, more: 1 }), lease)
+  t.strictSame(fromGate({ t: "return", rule: 7, bytes: 1, id: 4 }), {
+    t: "return",
+    rule: 7,
+    bytes: 1,
+  })
   const batch = samples.map((body) => ({ atMs: 1, body }))
   t.strictSame(fromGate({ t: "events", id: 3, batch }), { t: "events", id: 3, batch })
   t.end()
@@ -78,6 +85,15 @@ t.test("fromGate() refuses what is not as agreed", (t) => {
     { ...owner, source: { ...source, port: 65_536 } },
     { ...owner, target: undefined },
     { ...admit, doors: [1] },
+    ...[-1, 1.5, 2 ** 60, "1", null, undefined].flatMap((odd) => [
+      { t: "lease", id: 1, rule: odd, bytes: 1 },
+      { t: "lease", id: 1, rule: 1, bytes: odd },
+      { t: "return", rule: odd, bytes: 1 },
+      { t: "return", rule: 1, bytes: odd },
+    ]),
+    { t: "lease", id: 1, rule: 1, bytes: 0 },
+    { t: "return", rule: 1, bytes: 0 },
+    { t: "lease", rule: 1, bytes: 1 },
     { ...admit, doors: "a" },
     { ...admit, addresses: ["198.51.100.1 } ; flush ruleset"] },
     { ...admit, addresses: [null] },

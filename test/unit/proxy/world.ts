@@ -133,6 +133,7 @@ export function world({ rules, mode = "block", resolves = {}, gave = {} }: Wante
       resolve: (host) =>
         Promise.resolve({ addresses: (resolves[host] ?? []).map(address), reason: null }),
       owner: () => Promise.resolve({ process: null, step: null }),
+      purse: () => null,
       record: (event) => {
         events.push(event)
         for (const resolve of waiting.splice(0)) resolve()
@@ -154,7 +155,6 @@ export function world({ rules, mode = "block", resolves = {}, gave = {} }: Wante
         keepSession: () => {},
       },
       tokenOf: ({ fields, target }) => tokenOf(fields, target),
-      purse: () => null,
       serveNames: null,
     },
   }
