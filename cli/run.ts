@@ -8,6 +8,7 @@ import { parseEndpoint } from "../net/endpoint.ts"
 import type { Endpoint } from "../net/endpoint.ts"
 import { openDefaultLogFile, openLogFile, runsDirectory, type Owner } from "../events/log-file.ts"
 import { caller, jobEnvironment, jobUser, type User } from "../guard/identity.ts"
+import { environmentTokens, fileToken, jobTokens } from "../guard/job-tokens.ts"
 import { loadPolicy, type Loaded } from "../guard/load-policy.ts"
 import { readFileAs } from "../guard/read-file.ts"
 import { machineResolvers } from "../guard/resolvers.ts"
@@ -34,6 +35,7 @@ const options = {
   report: { type: "string" },
   "upstream-dns": { type: "string", multiple: true },
   "upstream-ca": { type: "string", multiple: true },
+  "job-token-file": { type: "string", multiple: true },
   "allow-socket": { type: "string", multiple: true },
   "fail-on-deny": { type: "boolean" },
   workers: { type: "string" },
@@ -62,6 +64,8 @@ Options:
   --upstream-dns ADDRESS[:PORT]
                          resolver that the firewall asks; may be repeated
   --upstream-ca FILE     further authorities (PEM) for servers behind the firewall
+  --job-token-file FILE  a token of the job's own, for rules with \`token: job\`, beside
+                         $GITHUB_TOKEN and $ACTIONS_RUNTIME_TOKEN; may be repeated
   --allow-socket PATH    leave a daemon's socket visible to COMMAND; may be repeated
   --user NAME            run COMMAND as this user
   --workers N            data-plane processes, 1 to 64 (default: one per core, at most 4)
@@ -166,6 +170,13 @@ function runOrder(
     allowedSockets: (values["allow-socket"] ?? []).map(socketPath),
     upstreamAuthorities: authorities(values["upstream-ca"] ?? [], reader),
     workers: workerCount(values.workers),
+    jobTokens: jobTokens(
+      environmentTokens(io.environment),
+      (values["job-token-file"] ?? []).map((file) =>
+        fileToken(file, readFileAs(reader, file, "the job's token")),
+      ),
+      policy,
+    ),
     step: io.environment["SLUICE_STEP"] ?? io.environment["GITHUB_ACTION"] ?? null,
     version: version(),
     context: contextOf(io.environment),

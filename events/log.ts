@@ -14,6 +14,7 @@ import type { Counts, Event, EventBody } from "./event.ts"
 import { lines, timeText, type Lines, type TimedBody } from "./line.ts"
 import type { LogFile } from "./log-file.ts"
 import { replaceEnd } from "./last-line.ts"
+import { withoutTokens } from "./own-tokens.ts"
 import { redactEvent } from "./redact.ts"
 
 /** How long the end of a run waits for the disk, in milliseconds. */
@@ -31,6 +32,8 @@ const readBackBytesMax = 64 * 1024 * 1024
 export interface LogOptions extends AppenderOptions {
   /** Told of each event as it is written, redacted; `seq` is 0 for one that is lost. */
   readonly onEvent?: (event: Event) => void
+  /** The job's own tokens, which no line may hold. */
+  readonly tokens?: readonly string[]
   /** For tests: another limit than `logBytesMax`. */
   readonly bytesMax?: number
 }
@@ -54,6 +57,7 @@ export class Log {
   readonly #appender: Appender
   readonly #onEvent: ((event: Event) => void) | null
   readonly #bytesMax: number
+  readonly #cut: (line: string) => string
   #bytes = 0
   #counts: Counts = noCounts
   #seq = 0
@@ -66,6 +70,7 @@ export class Log {
     this.#lines = lines(run)
     this.#appender = new Appender(file.fd, options)
     this.#onEvent = options.onEvent ?? null
+    this.#cut = withoutTokens(options.tokens ?? [])
     this.#bytesMax = options.bytesMax ?? logBytesMax
   }
 
@@ -105,7 +110,7 @@ export class Log {
 
   #append(body: EventBody, timeMs: number, evenIfFull: boolean): number | null {
     const redacted = redactEvent(body)
-    const line = this.#lines.line(redacted, this.#seq + 1, timeMs)
+    const line = this.#cut(this.#lines.line(redacted, this.#seq + 1, timeMs))
     const fits =
       this.#bytes + line.length <= this.#bytesMax || body.kind === "finding" || evenIfFull
     const taken = fits && this.#appender.push(line, evenIfFull)

@@ -13,6 +13,7 @@ import type { TimedBody } from "../events/line.ts"
 import { parseBody } from "../events/parse.ts"
 import type { Process, Transport } from "../flows/flow.ts"
 import type { Policy } from "../policies/policy.ts"
+import type { JobTokens } from "./job-tokens.ts"
 import type { Message } from "./lines.ts"
 
 /** The first message to a gate process: all it needs to know. */
@@ -35,6 +36,8 @@ export interface Order {
   readonly ours: readonly Address[]
   /** The job's own addresses, and the name it has for itself. */
   readonly job: { readonly addresses: readonly Address[]; readonly hostname: string }
+  /** The job's own tokens, as hashes. */
+  readonly jobTokens: JobTokens
   /** Inherited descriptors. */
   readonly listeners: readonly number[]
   readonly datagrams: readonly number[]

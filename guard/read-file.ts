@@ -12,7 +12,7 @@ import { as, type Owner } from "../events/log-file.ts"
 export const fileBytesMax = 16 << 20
 
 /** What is said of the file, in `Cannot read <what> "<path>": …`. */
-type What = "the policy" | "the authorities" | "the special ranges"
+type What = "the policy" | "the authorities" | "the special ranges" | "the job's token"
 
 /**
  * The text of a file.

@@ -23,6 +23,7 @@ import { answers } from "./answers.ts"
 import { watchDrops } from "./drops.ts"
 import { startGates, type GateOrder } from "./gates.ts"
 import { gateUid, type User } from "./identity.ts"
+import { hashed } from "./job-tokens.ts"
 import { forwardSignals, prepareJob } from "./job.ts"
 import type { LaunchOrder } from "./launch.ts"
 import { makeNetwork, type RunNetwork } from "./network.ts"
@@ -47,6 +48,8 @@ export interface RunOptions {
   /** PEM of further authorities; null: none. */
   readonly upstreamAuthorities: string | null
   readonly workers: number
+  /** The job's own tokens: see job-tokens.ts. */
+  readonly jobTokens: readonly string[]
   /** The step that events and rules speak of; null: unknown. */
   readonly step: string | null
   readonly version: string
@@ -102,6 +105,7 @@ function gateOrders(
       addresses: [network.scope.job.inner.four, network.scope.job.inner.six],
       hostname: hostname(),
     },
+    jobTokens: hashed(options.jobTokens),
   }
   const meeting = dirname(shared.resolverPath)
   mkdirSync(meeting, { mode: 0o700 })
@@ -204,7 +208,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
   cleanDeadRuns(undo)
   const id = newRunId(Date.now())
   const file = options.openLog(id)
-  const log = new Log(file, id)
+  const log = new Log(file, id, { tokens: options.jobTokens })
   const undoing = new Undoing()
   let status = 125
   try {

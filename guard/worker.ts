@@ -15,6 +15,7 @@ import { decide, opens } from "../policies/decide.ts"
 import { allowsAddress, mayResolveTo } from "../policies/decide-name.ts"
 import type { Order } from "./channel.ts"
 import type { GuardLine } from "./guard-line.ts"
+import { isJobToken } from "./job-tokens.ts"
 import { purses } from "./purses.ts"
 import type { Serving } from "./serving.ts"
 import { askNames } from "./resolver-link.ts"
@@ -68,6 +69,7 @@ export async function serve(order: Order, policy: Compiled, line: GuardLine): Pr
     async (host: Hostname) => createSecureContext({ key, cert: await line.leaf(host) }),
     { namesMax, keptMs: leafKeptMs },
   )
+  const isJob = isJobToken(order.jobTokens)
   const gate = await openGate({
     decide: (flow) => decide(policy, flow),
     needsProcess: policy.policy.rules.some(({ by, step }) => by !== null || step !== null),
@@ -90,7 +92,7 @@ export async function serve(order: Order, policy: Compiled, line: GuardLine): Pr
     pin: (host) => void pinned.set(host, true),
     trust: trustIn(order.upstreamRoots),
     leaf,
-    tokenOf: ({ fields, target }) => tokenOf(fields, target),
+    tokenOf: ({ fields, target }) => tokenOf(fields, target, isJob),
     serveNames: null,
   })
   const [fd] = order.listeners

@@ -7,16 +7,12 @@ import type { Flow, Opening, Token } from "../flows/flow.ts"
 import type { Reason } from "../flows/reason.ts"
 import type { RequestHead } from "../http/request.ts"
 import type { Permit, Rule, Verdict } from "../policies/policy.ts"
-import type { Purse } from "./relay.ts"
 
 /** What judging requests needs of the world. */
 export interface RequestJudge {
   readonly decide: (flow: Flow) => Verdict
   /** Whether what is denied is let through and only told. */
   readonly audit: boolean
-  readonly tokenOf: (head: RequestHead) => Token
-  /** What bounds the bytes that a rule lets out; null: nothing does. */
-  readonly purse: (rule: Rule | null) => Purse | null
 }
 
 export interface Judged {
@@ -32,7 +28,12 @@ export interface Judged {
  *
  * @param flow with its opening, where that is TLS; plain HTTP has the opening of each request's head
  */
-export function judgeRequest(judge: RequestJudge, flow: Flow, head: RequestHead): Judged {
+export function judgeRequest(
+  judge: RequestJudge,
+  flow: Flow,
+  head: RequestHead,
+  token: Token,
+): Judged {
   const secure = flow.opening?.kind === "tls"
   const opening = secure ? flow.opening : openingOf(flow, head)
   if (!secure) {
@@ -53,7 +54,7 @@ export function judgeRequest(judge: RequestJudge, flow: Flow, head: RequestHead)
       host,
       port,
       path,
-      token: judge.tokenOf(head),
+      token,
     },
   })
   return verdict.decision === "wait" ? unread(judge, flow, opening, "infrastructure") : verdict

@@ -88,11 +88,7 @@ function answered({ decision, go, reason, rule }: Answer): Verdict {
 }
 
 /** The event of one request. */
-export function requestEvent(
-  flow: Flow,
-  exchange: Exchange,
-  tokenOf: (head: RequestHead) => Token,
-): RequestEvent {
+export function requestEvent(flow: Flow, exchange: Exchange): RequestEvent {
   const { head, answer, protocol, status, bytesSent, bytesReceived, detail } = exchange
   return {
     kind: "request",
@@ -104,7 +100,7 @@ export function requestEvent(
     path: head === null ? "" : redactPath(head.target),
     status,
     ...answered(answer),
-    token: head === null ? "none" : tokenOf(head),
+    token: answer.token,
     bytesSent,
     bytesReceived,
     ...(detail === null ? {} : { detail }),

@@ -5,6 +5,7 @@
  * A relay has no I/O, and keeps no bytes but those of what it is still reading. Whoever carries it
  * (carrier.ts) knows sockets, back-pressure and time.
  */
+import type { Token } from "../flows/flow.ts"
 import type { Reason } from "../flows/reason.ts"
 import type { RequestHead } from "../http/request.ts"
 import type { Rule } from "../policies/policy.ts"
@@ -55,6 +56,8 @@ export interface Answer {
   readonly decision: "allow" | "deny"
   readonly reason: Reason
   readonly rule: Rule | null
+  /** Which credential the request carried. */
+  readonly token: Token
   /** What the client is told where it does not go on. */
   readonly refusal: Refused
   /** Bounds what may be sent; null: nothing does. */

@@ -4,13 +4,14 @@
  */
 import type { Hostname } from "../net/hostname.ts"
 import type { EventBody } from "../events/event.ts"
-import type { Flow } from "../flows/flow.ts"
+import type { Flow, Token } from "../flows/flow.ts"
 import type { Reason } from "../flows/reason.ts"
 import type { RequestHead } from "../http/request.ts"
+import type { Rule } from "../policies/policy.ts"
 import { judgeRequest, unread } from "./judge.ts"
 import type { Judged, RequestJudge } from "./judge.ts"
 import { requestEvent } from "./record.ts"
-import type { Answer, Exchange, Links } from "./relay.ts"
+import type { Answer, Exchange, Links, Purse } from "./relay.ts"
 import { wordsFor } from "./told.ts"
 
 /** What is refused whatever is asked: the connection leads nowhere. */
@@ -22,6 +23,9 @@ export interface Hopeless {
 }
 
 export interface RequestsWorld extends RequestJudge {
+  readonly tokenOf: (head: RequestHead) => Token
+  /** Pays for what is sent under a rule with a budget; null: nothing bounds it. */
+  readonly purse: (rule: Rule | null) => Purse | null
   /** Takes an event; a promise where there is no room, which is kept once there is. */
   readonly record: (event: EventBody) => void | Promise<void>
 }
@@ -53,30 +57,38 @@ export class Requests {
   /** The verdict on one request. */
   readonly judge: Links["judge"] = (head) => {
     const { hopeless } = this.#options
-    if (hopeless !== null) return this.#answer({ ...hopeless, permit: null }, head, hopeless.detail)
-    return this.#answer(this.#verdict(head), head, null)
+    const token = this.#world.tokenOf(head)
+    if (hopeless !== null) {
+      return this.#answer({ ...hopeless, permit: null }, head, token, hopeless.detail)
+    }
+    return this.#answer(this.#verdict(head, token), head, token, null)
   }
 
   /** The verdict on what is no request. */
   readonly broken: Links["broken"] = (reason, detail) => {
     const flow = this.#options.flow()
-    return this.#answer(unread(this.#world, flow, flow.opening, reason), null, detail)
+    return this.#answer(unread(this.#world, flow, flow.opening, reason), null, "none", detail)
   }
 
   readonly record: (exchange: Exchange) => void | Promise<void> = (exchange) =>
-    this.#world.record(requestEvent(this.#options.flow(), exchange, this.#world.tokenOf))
+    this.#world.record(requestEvent(this.#options.flow(), exchange))
 
-  #verdict(head: RequestHead): Judged {
+  #verdict(head: RequestHead, token: Token): Judged {
     const flow = this.#options.flow()
     const { dialledFor } = this.#options
     // Why: the connection leads to the host of its first request, whatever a later one says.
     if (dialledFor !== null && head.host !== dialledFor) {
       return unread(this.#world, flow, flow.opening, "host-mismatch")
     }
-    return judgeRequest(this.#world, flow, head)
+    return judgeRequest(this.#world, flow, head, token)
   }
 
-  #answer(judged: Judged, head: RequestHead | null, detail: string | null): Answer {
+  #answer(
+    judged: Judged,
+    head: RequestHead | null,
+    token: Token,
+    detail: string | null,
+  ): Answer {
     const { decision, reason, rule, permit } = judged
     const flow = this.#options.flow()
     const words = wordsFor({ flow, opening: flow.opening, head, reason, rule, detail })
@@ -85,6 +97,7 @@ export class Requests {
       decision,
       reason,
       rule,
+      token,
       refusal: { status: words.status, text: words.text },
       purse: permit === null ? null : this.#world.purse(rule),
     }

@@ -3,14 +3,16 @@
  * the words of connection.ts. Pure.
  */
 import type { Hostname } from "../net/hostname.ts"
-import type { Flow, Process } from "../flows/flow.ts"
+import type { Flow, Process, Token } from "../flows/flow.ts"
 import type { Reason } from "../flows/reason.ts"
 import type { Permit, Rule } from "../policies/policy.ts"
 import type { Classified, OpeningReader } from "./classify.ts"
+import type { RequestHead } from "../http/request.ts"
 import type { RequestJudge } from "./judge.ts"
 
 /** What a connection needs to know of the world; the rest of the world is server.ts's. */
 export interface Judge extends RequestJudge {
+  readonly tokenOf: (head: RequestHead) => Token
   /** Whether the policy asks who: no verdict before the owner of the socket is known. */
   readonly needsProcess: boolean
   /** Whether TLS for this host is ended here, for some rule's sake: a refusal can be told inside. */

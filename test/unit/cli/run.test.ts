@@ -20,6 +20,7 @@ t.test("run --help names every option, on standard output", async (t) => {
   for (const option of [
     ...["--policy", "--mode", "--allow", "--deny", "--events", "--report", "--upstream-dns"],
     ...["--upstream-ca", "--fail-on-deny", "--workers", "--user", "--quiet", "--allow-socket"],
+    "--job-token-file",
   ]) {
     t.match(runHelp, `\n  ${option}`)
   }

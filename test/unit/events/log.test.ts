@@ -63,6 +63,21 @@ function smallDisk(bytes: number): {
   return { disk: disk as unknown as typeof write, text: () => text, grow: (more) => (room += more) }
 }
 
+void t.test("no line holds a token of the job's own, whatever its shape", async (t) => {
+  const path = join(t.testdir(), "own.jsonl")
+  const token = "correct-horse-battery-staple"
+  const log = new Log(openLogFile(path, me), "r", { tokens: [token] })
+  log.record({ ...request, path: `/a/${token}/b` }, now)
+  log.record({ ...flow, detail: `said ${Buffer.from(`x:${token}`).toString("base64")}` }, now)
+  const end = await log.end(0, now)
+  t.equal(end.recorded, 3)
+  t.equal(end.altered, false)
+  const text = read(path).join("\n")
+  t.notMatch(text, token)
+  t.notMatch(text, Buffer.from(token).toString("base64").slice(4, 20))
+  t.match(text, "/a/***/b")
+})
+
 void t.test(
   "a line has the contract's fields, in order, and nothing of the logger's own",
   async (t) => {

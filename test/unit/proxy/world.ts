@@ -154,7 +154,7 @@ export function world({ rules, mode = "block", resolves = {}, gave = {} }: Wante
         session: () => undefined,
         keepSession: () => {},
       },
-      tokenOf: ({ fields, target }) => tokenOf(fields, target),
+      tokenOf: ({ fields, target }) => tokenOf(fields, target, () => false),
       serveNames: null,
     },
   }
