@@ -15,7 +15,8 @@ import type { Read } from "../policies/imports.ts"
 import { usedPresets } from "../policies/parse.ts"
 import type { PresetLines } from "../policies/parse.ts"
 import type { Policy, Rule } from "../policies/policy.ts"
-import { printProblem } from "../policies/rule.ts"
+import { printRule } from "../policies/print.ts"
+import { printProblem, printWritten } from "../policies/rule.ts"
 import type { Problem } from "../policies/rule.ts"
 import { printTarget } from "../policies/target.ts"
 import { warnings } from "../policies/warnings.ts"
@@ -52,6 +53,7 @@ explain  Says what the policy does with a target, which rule decides and where t
            udp://time.example.com:123        UDP; icmp://HOST is a ping
            https://api.github.com/user       a GET request
            "POST https://api.github.com/gists"
+           wss://live.example.com/feed       a WebSocket: "WEBSOCKET https://…" in a rule
          --by PROGRAM   asked by this program (rules with \`by:\`)
          --step NAME    asked in this step (rules with \`step:\`)
          --token KIND   none, job or other: the credential of a request
@@ -266,6 +268,12 @@ export function printScalar(text: string): string {
   return /^[\w][\w.,:/ ~;=@+-]*$/.test(text) && !/: | #/.test(text) ? text : JSON.stringify(text)
 }
 
+/** A rule on one line, its conditions behind it. */
+function lineOf(rule: Rule): string {
+  const printed = printRule(rule)
+  return typeof printed === "string" ? printed : printWritten(printed)
+}
+
 /** Every rule that holds, with the line that brought it. */
 function list(
   policy: Policy,
@@ -291,12 +299,13 @@ function list(
     io.out(`${JSON.stringify({ mode, intercept, sha256, rules: rows })}\n`)
     return fine
   }
-  const width = Math.min(60, Math.max(0, ...rows.map(({ target }) => target.length)))
+  const texts = policy.rules.map(lineOf)
+  const width = Math.min(60, Math.max(0, ...texts.map((text) => text.length)))
   io.out(`mode ${mode}, intercept ${intercept}, ${count(rows.length, "rule")}, sha256 ${sha256}\n`)
-  for (const { effect, target, rule, why } of rows) {
+  for (const [index, { effect, rule, why }] of rows.entries()) {
     const place = rule === null ? "" : `${rule.source}${rule.line === 0 ? "" : `:${rule.line}`}`
     const note = why === null ? "" : `  (${why})`
-    io.out(`${effect.padEnd(5)}  ${target.padEnd(width)}  ${place}${note}\n`)
+    io.out(`${effect.padEnd(5)}  ${(texts[index] ?? "").padEnd(width)}  ${place}${note}\n`)
   }
   return fine
 }

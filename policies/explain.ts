@@ -6,13 +6,14 @@ import type { Address, Prefix } from "../net/address.ts"
 import type { Hostname } from "../net/hostname.ts"
 import type { Flow, Opening, Process, Request, Token } from "../flows/flow.ts"
 import type { Reason } from "../flows/reason.ts"
+import { printAmount } from "./amount.ts"
 import { blocksFind } from "./block-index.ts"
 import { compile } from "./compile.ts"
 import type { Compiled } from "./compile.ts"
 import { decide } from "./decide.ts"
 import { decideName } from "./decide-name.ts"
 import { hasDoor } from "./door-index.ts"
-import { actorMiss, fitsTcp } from "./fit.ts"
+import { actorMiss, fitsTcp, freest, webSocketMethod } from "./fit.ts"
 import { namesFind } from "./name-index.ts"
 import type { Rule, Target, Verdict } from "./policy.ts"
 import { hostOf, parseTarget, printTarget } from "./target.ts"
@@ -64,8 +65,12 @@ export function explain(
   return explainHost(policy, target, asker)
 }
 
-/** Any form of a target; besides, `udp://`, `tcp://` and `ssh://`, and a URL without a path. */
-function parseQuestion(text: string): Target | Fault {
+/**
+ * Any form of a target; besides, `udp://`, `tcp://` and `ssh://`, `wss://` and `ws://`, and a URL
+ * without a path.
+ */
+function parseQuestion(written: string): Target | Fault {
+  const text = written.replace(/^\s*ws(s?):\/\//i, `${webSocketMethod} http$1://`)
   const match = /^(udp|tcp|ssh):\/\/([^/]*)\/?$/i.exec(text.trim())
   if (match !== null) {
     const [, scheme = "", place = ""] = match
@@ -135,7 +140,15 @@ function answer(
 ): Explanation {
   const shown = printTarget(target)
   const wanted = decision === "allow" || reason === "denied-by-rule" ? null : shown
-  return { target: shown, verdict: decision, reason, rule, layer, notes, wanted }
+  const all = decision === "allow" && rule !== null ? [...notes, ...conditions(rule)] : notes
+  return { target: shown, verdict: decision, reason, rule, layer, notes: all, wanted }
+}
+
+/** What an allow rule holds of what only shows as the bytes flow. */
+function conditions({ token, up }: Rule): string[] {
+  const credentials = "It allows requests without credentials, or with the job's own token alone."
+  const budget = `It lets out ${printAmount(up ?? 0)} in a run at most, over all connections.`
+  return [...(token === null ? [] : [credentials]), ...(up === null ? [] : [budget])]
 }
 
 function nameOf(target: Extract<Target, { kind: "host" | "request" }>): Hostname {
@@ -176,12 +189,16 @@ function explainHost(
   const base = flowOf(anyAddress(policy), port, [name], asker)
   const opening = openingFor(port, name)
   const verdict = decide(policy, { ...base, opening })
-  if (verdict.decision !== "wait") return atConnection(target, verdict, verdict.reason)
+  if (verdict.decision !== "wait") {
+    return atConnection(target, verdict, blindness(policy, name, verdict))
+  }
   const rules = rulesOver(policy, name).filter((rule) => fitsTcp(rule, port, base))
-  const open = rules.find((rule) => {
-    return rule.effect === "allow" && rule.target.kind === "host" && rule.token === null
-  })
-  if (open === undefined) {
+  const open = freest(
+    rules.filter((rule) => {
+      return rule.effect === "allow" && rule.target.kind === "host" && rule.token === null
+    }),
+  )
+  if (open === null) {
     const reason = rules.some(({ token, target }) => token !== null && target.kind === "host")
       ? "token-not-allowed"
       : "path-not-allowed"
@@ -205,11 +222,25 @@ function explainHost(
 function atConnection(
   target: Target,
   verdict: Exclude<Verdict, { decision: "wait" }>,
-  reason: Reason,
+  notes: readonly string[],
 ): Explanation {
-  const layer = reason === "port-not-allowed" || reason === "not-tls" ? "connection" : "name"
-  return answer(target, layer, verdict)
+  const { reason } = verdict
+  const refused = ["port-not-allowed", "not-tls", "unsupported-protocol"].includes(reason)
+  return answer(target, refused ? "connection" : "name", verdict, notes)
 }
+
+/** Why a connection is refused that would have to be looked into; [] where it is not for that. */
+function blindness(policy: Compiled, name: Hostname, { reason }: { reason: Reason }): string[] {
+  if (reason !== "unsupported-protocol") return []
+  const opaque = namesFind(policy.opaque, name).length > 0
+  const why = opaque ? "the host is opaque" : "`intercept: never` forbids it"
+  return [`Only its requests could tell, and Sluice does not look inside TLS there: ${why}.`]
+}
+
+const opened = "Sluice opens its connections (TLS) and judges each request."
+const unopened = "The whole host is allowed: Sluice does not look at its requests."
+const ways =
+  "Rules speak of a WebSocket by the method WEBSOCKET: GET does not allow it, and a deny of any method of its path denies it."
 
 function shownRule({ origin }: Rule): string {
   return `${origin.text} (${origin.source}:${origin.line})`
@@ -232,13 +263,18 @@ function explainRequest(
       : { kind: "http", host: name, port: null }
   const flow = { ...flowOf(anyAddress(policy), port, [name], asker), opening }
   const before = decide(policy, flow)
-  if (before.decision !== "wait") return atConnection(target, before, before.reason)
+  if (before.decision !== "wait") {
+    const whole = before.decision === "allow" ? [unopened] : blindness(policy, name, before)
+    return atConnection(target, before, whole)
+  }
   let last: Explanation | null = null
   for (const method of target.methods ?? ["GET"]) {
     const request: Request = { scheme, method, host: name, port, path, token: asker.token }
     const verdict = decide(policy, { ...flow, request })
     if (verdict.decision === "wait") continue
-    last = answer(target, "request", verdict)
+    const socket = method === webSocketMethod && verdict.decision === "deny"
+    const notes = [...(scheme === "https" ? [opened] : []), ...(socket ? [ways] : [])]
+    last = answer(target, "request", verdict, notes)
     if (last.verdict === "deny") break
   }
   return last ?? answer(target, "request", { decision: "deny", reason: "not-allowed", rule: null })

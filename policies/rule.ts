@@ -163,7 +163,7 @@ function wideFaults(target: Target): string[] {
 }
 
 /** As the author wrote it, on one line. */
-function printWritten({ to, by, step, token, up, wide }: WrittenRule): string {
+export function printWritten({ to, by, step, token, up, wide }: WrittenRule): string {
   const conditions = [
     by === undefined ? "" : `by: ${by}`,
     step === undefined ? "" : `step: ${step}`,

@@ -46,6 +46,10 @@ function parseUrl(methods: string | null, scheme: string, rest: string): Target 
     return parseIcmp(rest)
   }
   if (scheme !== "https" && scheme !== "http") {
+    if (scheme === "wss" || scheme === "ws") {
+      const url = `http${scheme.slice(2)}://${rest.includes("/") ? rest : `${rest}/**`}`
+      return { fault: `begins with ${scheme}://, must be \`WEBSOCKET ${url}\`` }
+    }
     const [place = ""] = rest.split("/")
     const udp = scheme === "udp" ? "/udp" : ""
     return { fault: `begins with ${scheme}://, must be \`${place}${udp}\` (HOST:PORT[/tcp|/udp])` }

@@ -121,8 +121,8 @@ void t.test("policy explain without a target shows each rule with its line", asy
   const { status, out } = run("explain", "good.yml")
   t.equal(status, 0)
   t.match(out, /^mode block, intercept when-needed, 3 rules/)
-  t.match(out, /allow {2}registry.example.com {2}preset npm:4 {2}\(packages\)\n/)
-  t.match(out, /allow {2}allowed.test {10}good.yml:3\n/)
+  t.match(out, /allow {2}registry.example.com {4}preset npm:4 {2}\(packages\)\n/)
+  t.match(out, /allow {2}allowed.test {12}good.yml:3\n/)
   t.match(JSON.parse(run("explain", "good.yml", "--json").out), {
     rules: [{ effect: "allow", target: "registry.example.com", why: "packages" }, {}, {}],
   })

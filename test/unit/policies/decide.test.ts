@@ -559,6 +559,49 @@ void t.test("decide() does not depend on the order of rules", async (t) => {
   t.pass()
 })
 
+void t.test("decide() judges requests over HTTP and over HTTPS alike", async (t) => {
+  const line = fc
+    .tuple(
+      fc.constantFrom("", "GET ", "GET,PUT ", "WEBSOCKET "),
+      fc.constantFrom("a.test", "*.test", "b.test"),
+      fc.constantFrom("/**", "/a/*", "/a/b"),
+    )
+    .map(([methods, host, path]) => `${methods}SCHEME://${host}${path}`)
+  const ask = fc.record({
+    method: fc.constantFrom("GET", "PUT", "POST", "WEBSOCKET"),
+    path: fc.constantFrom(...paths),
+    token: fc.constantFrom<Token>("none", "job", "other"),
+  })
+  const lists = fc.record({
+    allow: fc.array(
+      fc.oneof(
+        line,
+        line.map((to) => ({ to, token: "job" })),
+      ),
+      { maxLength: 4 },
+    ),
+    deny: fc.array(line, { maxLength: 2 }),
+  })
+  fc.assert(
+    fc.property(lists, ask, (rules, one) => {
+      const answers = (["http", "https"] as const).map((scheme) => {
+        const policy = compiled(JSON.stringify(rules).replaceAll("SCHEME", scheme))
+        const port = scheme === "http" ? 80 : 443
+        const opening = scheme === "http" ? http("a.test") : tls("a.test")
+        const base = flow(`203.0.113.5:${port}`, { opening })
+        const request: Request = { ...one, scheme, host: name("a.test"), port }
+        return [base, { ...base, request }].map((stage) => {
+          const { decision, reason } = decide(policy, stage)
+          return `${decision} ${reason}`
+        })
+      })
+      return JSON.stringify(answers[0]) === JSON.stringify(answers[1])
+    }),
+    { numRuns: 500, seed: 5 },
+  )
+  t.pass()
+})
+
 /** Every rule a group of its own, so that each is looked at. */
 function slow(policy: Policy): Compiled {
   const groups = policy.rules.flatMap((rule) => {

@@ -20,10 +20,16 @@ allow:
   - to: https://token.test/**
     token: job
   - half.test
+  - to: up.test
+    up: 10MB
+  - "https://ws.test/**"
+  - to: host-token.test
+    token: job
 deny:
   - gist.allowed.test
   - PUT https://half.test/**
   - icmp://10.0.0.1
+  - POST https://ws.test/**
 `
 const { policy } = parsePolicy(text, { source: "p.yml", environment: {}, presets: new Map() })
 if (policy === null) throw new Error("policy")
@@ -46,7 +52,7 @@ void t.test("explain() answers for a target in any form", async (t) => {
     ["allowed.test:22", "deny port-not-allowed - connection"],
     ["tcp://allowed.test:443", "allow allowed-by-rule 3 name"],
     ["evil.test", "deny name-not-allowed - name"],
-    ["gist.allowed.test", "deny denied-by-rule 18 name"],
+    ["gist.allowed.test", "deny denied-by-rule 23 name"],
     ["web.test:80", "allow allowed-by-rule 4 name"],
     ["http://web.test/", "allow allowed-by-rule 4 name"],
     ["ssh.test:22", "allow allowed-by-rule 5 name"],
@@ -63,7 +69,7 @@ void t.test("explain() answers for a target in any form", async (t) => {
     ["udp://evil.test:53", "deny name-not-allowed - name"],
     ["icmp://ping.test", "allow allowed-by-rule 9 kernel"],
     ["icmp://10.2.0.1", "allow allowed-by-rule 10 kernel"],
-    ["icmp://10.0.0.1", "deny denied-by-rule 20 kernel"],
+    ["icmp://10.0.0.1", "deny denied-by-rule 25 kernel"],
     ["icmp://allowed.test", "deny not-allowed - kernel"],
     ["icmp://192.0.2.1", "deny address-not-allowed - kernel"],
     ["registry.test", "deny path-not-allowed - request"],
@@ -71,9 +77,20 @@ void t.test("explain() answers for a target in any form", async (t) => {
     ["PUT https://registry.test/a", "deny method-not-allowed - request"],
     ["GET,PUT https://registry.test/a", "deny method-not-allowed - request"],
     ["half.test", "allow allowed-by-rule 16 request"],
-    ["PUT https://half.test/a", "deny denied-by-rule 19 request"],
+    ["PUT https://half.test/a", "deny denied-by-rule 24 request"],
     ["https://token.test/a", "allow allowed-by-rule 14 request"],
     ["scoped.test", "deny process-not-allowed - name"],
+    ["up.test", "allow allowed-by-rule 17 name"],
+    ["GET https://ws.test/x", "allow allowed-by-rule 19 request"],
+    ["WEBSOCKET https://ws.test/x", "deny denied-by-rule 26 request"],
+    ["wss://ws.test/x", "deny denied-by-rule 26 request"],
+    ["WSS://ws.test", "deny denied-by-rule 26 request"],
+    ["wss://registry.test/x", "deny method-not-allowed - request"],
+    ["wss://allowed.test/x", "allow allowed-by-rule 3 name"],
+    ["ws://web.test/x", "allow allowed-by-rule 4 name"],
+    ["wss://evil.test/x", "deny name-not-allowed - name"],
+    ["host-token.test", "deny token-not-allowed - request"],
+    ["https://host-token.test/a", "allow allowed-by-rule 20 request"],
   ]
   for (const [target, wanted] of table) t.equal(said(target), wanted, target)
   t.equal(said("scoped.test", { ...anyone, by: "/usr/bin/rsync" }), "allow allowed-by-rule 12 name")
@@ -81,6 +98,36 @@ void t.test("explain() answers for a target in any form", async (t) => {
     said("https://token.test/a", { ...anyone, token: "other" }),
     "deny token-not-allowed - request",
   )
+})
+
+void t.test("explain() says what happens to a connection, and what a rule holds of", async (t) => {
+  const notes = (target: string, of = compiled): string => {
+    const found = explain(of, target)
+    return "fault" in found ? found.fault : found.notes.join(" ")
+  }
+  t.match(notes("https://registry.test/a"), /^Sluice opens its connections \(TLS\)/)
+  t.match(notes("PUT https://half.test/a"), /^Sluice opens its connections/)
+  t.match(notes("https://allowed.test/a"), /does not look at its requests/)
+  t.match(notes("up.test"), /lets out 10MB in a run/)
+  t.match(notes("https://host-token.test/a"), /without credentials, or with the job's own token/)
+  t.match(notes("wss://registry.test/a"), /GET does not allow it/)
+  t.notMatch(notes("wss://registry.test/a"), /does not look/)
+  t.equal(notes("allowed.test"), "")
+  for (const rules of [
+    "allow: ['https://a.test/**']",
+    "allow: [a.test]\ndeny: ['https://a.test/x']",
+  ]) {
+    const read = parsePolicy(`intercept: never\n${rules}`, {
+      source: "p",
+      environment: {},
+      presets: new Map(),
+    })
+    if (read.policy === null) throw new Error("policy")
+    const never = compile(read.policy)
+    const found = explain(never, "https://a.test/x")
+    t.match(found, { verdict: "deny", reason: "unsupported-protocol", layer: "connection" }, rules)
+    t.match(notes("https://a.test/x", never), /`intercept: never` forbids it/)
+  }
 })
 
 void t.test("explain() says what is wrong with a question", async (t) => {
