@@ -11,16 +11,25 @@ import type { Certificate, Issuer } from "./certificate.ts"
 /** Clocks of build machines and containers differ; a certificate is valid since before it was made. */
 export const backdatedMs = 48 * 60 * 60 * 1000
 
-/** Longer than any build, shorter than a forgotten machine's life. */
-const lifeMs = 3650 * 24 * 60 * 60 * 1000
+const dayMs = 24 * 60 * 60 * 1000
+
+/**
+ * Of a run's authority. Longer than any build: GitHub ends a job on a machine of one's own after 5
+ * days. Whatever becomes of the certificate afterwards, it is soon worth nothing.
+ */
+export const runLifeMs = 14 * dayMs
+
+/** Of an authority that is kept: longer than a lab, shorter than a forgotten machine's life. */
+export const keptLifeMs = 3650 * dayMs
 
 export interface Authority extends Issuer, Certificate {}
 
 /**
  * @param commonName what people see in lists of trusted authorities; at most 64 characters
  * @param nowMs milliseconds since 1970
+ * @param lifeMs how long from now it is valid
  */
-export function authority(commonName: string, nowMs: number): Authority {
+export function authority(commonName: string, nowMs: number, lifeMs = keptLifeMs): Authority {
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" })
   const subject = name(commonName)
   const spki = publicKeyInfo(privateKey)

@@ -24,6 +24,11 @@ export function setOfOne(part: Uint8Array): Buffer {
   return value(0x31, part)
 }
 
+/** SET OF: its parts in the order of their bytes (X.690 §11.6). */
+export function setOf(parts: readonly Buffer[]): Buffer {
+  return value(0x31, Buffer.concat(parts.toSorted((a, b) => Buffer.compare(a, b))))
+}
+
 export function boolean(given: boolean): Buffer {
   return value(0x01, Buffer.from([given ? 0xff : 0]))
 }

@@ -8,12 +8,12 @@ import { randomBytes } from "node:crypto"
 import { chownSync, fstatSync, mkdirSync, readdirSync, statSync } from "node:fs"
 import { hostname } from "node:os"
 import { dirname, join } from "node:path"
+import { authority, runLifeMs, type Authority } from "../certs/authority.ts"
 import type { Endpoint } from "../net/endpoint.ts"
 import type { Hostname } from "../net/hostname.ts"
 import { Log, type LogEnd } from "../events/log.ts"
 import type { LogFile } from "../events/log-file.ts"
 import type { Finding, RunStarted } from "../events/event.ts"
-import { authority } from "../certs/authority.ts"
 import { leaf, leafKey } from "../certs/leaf.ts"
 import type { LeafKey } from "../certs/leaf.ts"
 import { keepDescriptors } from "../kernel/descriptors.ts"
@@ -29,7 +29,7 @@ import type { LaunchOrder } from "./launch.ts"
 import { makeNetwork, type RunNetwork } from "./network.ts"
 import { jobResolverText } from "./resolvers.ts"
 import { cleanDeadRuns, openRunDirectory } from "./run-directory.ts"
-import { trustBundle } from "./trust.ts"
+import { jobTrust, upstreamRoots } from "./trust.ts"
 import { undo } from "./undo.ts"
 import { buildUplink } from "./uplink.ts"
 
@@ -117,7 +117,7 @@ function gateOrders(
       ...shared,
       role: "worker" as const,
       leafKey: key.pem,
-      upstreamRoots: trustBundle(options.upstreamAuthorities),
+      upstreamRoots: upstreamRoots(options.upstreamAuthorities),
       tcp: [fd],
       udp: [],
     })),
@@ -139,21 +139,28 @@ function launchOrder(
   network: RunNetwork,
   directory: string,
   log: LogFile,
-  authorityPem: string,
+  signer: Authority,
 ): LaunchOrder {
   const { user, command, environment } = options
+  const trust = jobTrust({
+    environment,
+    user,
+    directory: options.directory,
+    upstream: options.upstreamAuthorities,
+    authority: signer.pem,
+  })
   const stage = join(directory, "stage")
   mkdirSync(stage, { mode: 0o700 })
   return {
     network: network.job,
     identity: user,
     command,
-    environment,
+    environment: { ...environment, ...trust.variables },
     directory: options.directory,
     view: {
       stage,
       resolverText: jobResolverText(network.scope.job.outer.four),
-      trustBundle: `${trustBundle(options.upstreamAuthorities)}\n${authorityPem}`,
+      own: trust.own,
       hidden: hiddenPaths(user.home),
       kept: options.allowedSockets,
       sealed: sealed([log, ...options.sealed]),
@@ -230,14 +237,16 @@ async function prepare(
   const { policy } = options
   const directory = openRunDirectory(id, undo)
   undoing.add(directory.close)
-  const signer = authority(`Sluice ${id}`, Date.now())
   const network = makeNetwork(policy, id, options.workers)
   undoing.add(network.close)
   log.record(runStarted(options), Date.now())
 
+  // Its key stays in this process: the gates get leaves, the job gets the certificate.
+  const signer = authority(`Sluice ${id}`, Date.now(), runLifeMs)
   const key = leafKey()
-  const orders = gateOrders(options, network, directory.path, key)
   const sign = (host: Hostname): string => leaf(signer, key, [host], Date.now()).pem
+  const launch = launchOrder(options, network, directory.path, file, signer)
+  const orders = gateOrders(options, network, directory.path, key)
   const { answer, know } = answers(policy, options.step, network, log, sign)
   const gates = startGates(orders, answer, (role, words) => {
     log.record(gateDied(role, words), Date.now())
@@ -245,7 +254,7 @@ async function prepare(
   undoing.add(gates.stop)
   const drops = watchDrops(network, policy.mode, (body) => void log.record(body, Date.now()))
   undoing.add(drops.end)
-  const preparing = prepareJob(launchOrder(options, network, directory.path, file, signer.pem))
+  const preparing = prepareJob(launch)
   undoing.add(async () => (await preparing).kill())
   // Why now and not first: the processes start meanwhile, and that takes longer.
   network.build()

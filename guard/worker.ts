@@ -1,6 +1,6 @@
 /** The worker's role of a gate process: the room `proxy` introduced to the policy and the guard. */
 import { randomBytes } from "node:crypto"
-import { createSecureContext, rootCertificates } from "node:tls"
+import { createSecureContext } from "node:tls"
 import type { SecureContext } from "node:tls"
 import { LRUCache } from "lru-cache"
 import type { Hostname } from "../net/hostname.ts"
@@ -25,13 +25,12 @@ const namesMax = 512
 /** A leaf lives three days from when it was signed. */
 const leafKeptMs = 24 * 3_600_000
 
-/** Verification by the roots that the guard gave, or those that Node ships where it found none. */
+/** Verification by the roots that the guard gave. */
 function trustIn(roots: string): Trust {
   const sessions = new LRUCache<string, Buffer>({ max: namesMax })
   let context: SecureContext | null = null
-  const ca = roots.includes("BEGIN CERTIFICATE") ? roots : [...rootCertificates]
   return {
-    context: () => (context ??= createSecureContext({ ca })),
+    context: () => (context ??= createSecureContext({ ca: roots })),
     session: (host, port) => sessions.get(`${host}:${port}`),
     keepSession: (host, port, session) => void sessions.set(`${host}:${port}`, session),
   }

@@ -9,6 +9,7 @@ import { readFileSync, readlinkSync, realpathSync, statfsSync } from "node:fs"
 import { symlinkSync, writeFileSync } from "node:fs"
 import { dirname, join, resolve } from "node:path"
 import { c, call, setMountAttributes } from "./libc.ts"
+import { coverFiles, writeBelow, type OwnFiles } from "./own-files.ts"
 import { kernelFileSystems, mountPoints, procMagic } from "./mount-points.ts"
 import { atPlace } from "./place.ts"
 
@@ -17,8 +18,8 @@ export interface View {
   readonly stage: string
   /** What the job's /etc/resolv.conf says. */
   readonly resolverText: string
-  /** PEM of the authorities the job trusts; null: the machine's own files stay as they are. */
-  readonly trustBundle: string | null
+  /** Files in a version of the job's own: what it trusts. */
+  readonly own: OwnFiles
   /** Files and directories to hide; those that do not exist are passed over. */
   readonly hidden: readonly string[]
   /** Paths that stay visible although `hidden` names them. */
@@ -74,6 +75,7 @@ export function buildView(view: View): void {
     const stays = view.kept.some((kept) => kept === path || kept.startsWith(`${path}/`))
     if (!stays) hide(path, view.stage)
   }
+  coverFiles(join(view.stage, "own"), view.own)
   // Why last: it hides the stage, which lies under the machine's own /run.
   bind(join(view.stage, "run"), "/run")
   bindResolver()
@@ -153,9 +155,7 @@ function buildRun(run: string, view: View): void {
   const own = join(run, "sluice")
   mkdirSync(own, { recursive: true })
   writeFileSync(join(own, "resolv.conf"), view.resolverText, { mode: 0o644 })
-  if (view.trustBundle !== null) {
-    writeFileSync(join(own, "ca-certificates.crt"), view.trustBundle, { mode: 0o644 })
-  }
+  writeBelow(own, view.own.run)
 }
 
 /** Directories that are rebuilt entry by entry, because only some of what they hold may be seen. */

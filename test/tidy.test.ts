@@ -66,6 +66,7 @@ const world: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     "kernel/link.ts": "reads and writes /proc/sys/net",
     "kernel/listener.ts": "closes descriptors that the C library opened",
     "kernel/namespace.ts": "opens namespaces under /proc",
+    "kernel/own-files.ts": "copies the machine's stores of certificates for the job's view",
     "kernel/place.ts": "holds files open by name alone, to mount over them",
     "kernel/socket-diag.ts": "reads and writes netlink sockets",
     "kernel/tool.ts": "starts ip, nft and their like",
@@ -124,7 +125,7 @@ const world: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     "guard/run-directory.ts": "keeps the run's folder, finds those of dead runs",
     "guard/run.ts":
       "looks at the log's file; makes the folder in which workers meet the resolver; reads who uses which uid",
-    "guard/trust.ts": "reads the machine's certificate bundle",
+    "guard/trust.ts": "reads what the machine and the job's variables trust, as the job's user could",
     "guard/uplink.ts": "reads the machine's settings before it changes them",
     "guard/version.ts": "reads package.json",
   },

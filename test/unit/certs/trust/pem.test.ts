@@ -1,5 +1,5 @@
 import t from "tap"
-import { certificatesIn, trustBundle } from "../../../guard/trust.ts"
+import { certificatesIn, dersIn, joined, pem } from "../../../../certs/trust/pem.ts"
 
 const one = "-----BEGIN CERTIFICATE-----\nAQID\nBAUG\n-----END CERTIFICATE-----"
 
@@ -20,8 +20,17 @@ t.test("certificatesIn() takes no long time over a text that has none", (t) => {
   t.end()
 })
 
-t.test("trustBundle() ends with the authorities of the user", (t) => {
-  t.ok(trustBundle(`${one}\n`).endsWith(`${one}\n`))
-  t.notMatch(trustBundle(null), one)
+t.test("dersIn() gives the bytes of each certificate, and pem() its text again", (t) => {
+  t.strictSame(dersIn(`${one}\n# words\n${one}`), Array(2).fill(Buffer.from([1, 2, 3, 4, 5, 6])))
+  const long = Buffer.alloc(100, 7)
+  t.strictSame(dersIn(pem(long)), [long])
+  t.ok(pem(long).split("\n").every((line) => line.length <= 64))
+  t.end()
+})
+
+t.test("joined() keeps certificates apart, whether or not a file ends with a line end", (t) => {
+  t.equal(joined("a", "b\n"), "a\nb\n")
+  t.equal(joined("a\n", "b\n"), "a\nb\n")
+  t.equal(joined("", "b\n"), "b\n")
   t.end()
 })

@@ -1,0 +1,11 @@
+/**
+ * curl, and what reads its variable: R, and Python's requests where it has none of its own.
+ *
+ * The command reads it; the library does not, and follows the system's bundle (curl(1), ENVIRONMENT).
+ */
+import type { Store } from "./store.ts"
+
+export const curl: Store = {
+  name: "curl",
+  variables: [{ name: "CURL_CA_BUNDLE", holds: "whole", set: "always" }],
+}

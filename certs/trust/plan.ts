@@ -1,0 +1,106 @@
+/**
+ * What one run needs so that every program in it trusts the added authorities: files of its own,
+ * stores of the machine in a version of its own, and variables. Pure.
+ *
+ * Nothing that was trusted before is lost: a file that a variable names is extended, and so is every
+ * store. What cannot be read stays as it is.
+ */
+import { resolve } from "node:path"
+import type { Content, OwnFiles } from "../../kernel/own-files.ts"
+import { cargo } from "./cargo.ts"
+import { clouds } from "./clouds.ts"
+import { curl } from "./curl.ts"
+import { deno } from "./deno.ts"
+import { git } from "./git.ts"
+import { extendJava } from "./java.ts"
+import { node } from "./node.ts"
+import { openssl } from "./openssl.ts"
+import { dersIn, joined, pem } from "./pem.ts"
+import { perl } from "./perl.ts"
+import { php } from "./php.ts"
+import { Places } from "./places.ts"
+import { python } from "./python.ts"
+import { ruby } from "./ruby.ts"
+import type { Machine, Store, Variable } from "./store.ts"
+import { extendSystem, managedDirectories, textAt } from "./system.ts"
+
+/** All stores that are reached by variables. */
+export const stores: readonly Store[] = [
+  ...[openssl, node, python, curl, git, ruby, php, perl, cargo, deno, clouds],
+]
+
+export interface Wanted {
+  /** PEM of the authorities that are added; the last one is Sluice's own. */
+  readonly added: string
+  /** PEM of authorities for a machine that has no bundle. */
+  readonly otherwise: string
+  /** Relative values of variables are meant from here. */
+  readonly directory: string
+  /** Where the files of the run lie, for who reads a variable: `/run/sluice`. */
+  readonly folder: string
+  /** Whether the system's own stores get the added authorities; else they have them already. */
+  readonly coversSystem: boolean
+  /** Milliseconds since 1970. */
+  readonly nowMs: number
+}
+
+export interface Trust {
+  /** To be set; every other variable stays as it is. */
+  readonly variables: Readonly<Record<string, string>>
+  readonly own: OwnFiles
+}
+
+/** Names of files below the run's folder. */
+export const bundleFile = "ca-certificates.crt"
+export const addedFile = "added-authorities.pem"
+export const authorityFile = "authority.pem"
+export const javaFile = "java.jks"
+
+export function trust(machine: Machine, wanted: Wanted): Trust {
+  const places = new Places(machine, wanted.coversSystem ? managedDirectories : [])
+  const ders = dersIn(wanted.added)
+  const certificates = ders.map((der) => ({ der, pem: pem(der) }))
+  const system = extendSystem(machine, places, wanted.added, certificates)
+  const roots = system.bundle === null ? wanted.otherwise : system.roots
+  const run: Record<string, Content> = {
+    [bundleFile]: joined(roots, wanted.added),
+    [addedFile]: wanted.added,
+    [authorityFile]: certificates.at(-1)?.pem ?? "",
+  }
+  // Why the system's path: it holds the same, and leads somewhere in a chroot and after the run too.
+  const whole = system.bundle ?? `${wanted.folder}/${bundleFile}`
+  const usual = { whole, beside: `${wanted.folder}/${addedFile}` }
+  const variables: Record<string, string> = {}
+  for (const variable of stores.flatMap((store) => store.variables)) {
+    const value = valueOf(variable, machine, places, wanted, usual, run)
+    if (value !== null) variables[variable.name] = value
+  }
+  const facts = { roots: dersIn(roots), added: ders, nowMs: wanted.nowMs }
+  const java = extendJava(machine, places, facts, `${wanted.folder}/${javaFile}`)
+  if (java.store !== null) run[javaFile] = java.store
+  const own = wanted.coversSystem
+    ? { run, files: places.files, directories: places.directories }
+    : { run, files: [], directories: [] }
+  return { variables: { ...variables, ...java.variables }, own }
+}
+
+/** What a variable is to be set to; null: it stays as it is. Adds the file that it names, if one is needed. */
+function valueOf(
+  { name, holds, set }: Variable,
+  machine: Machine,
+  places: Places,
+  { added, directory, folder }: Wanted,
+  usual: Readonly<Record<Variable["holds"], string>>,
+  run: Record<string, Content>,
+): string | null {
+  const given = machine.environment[name] ?? ""
+  if (given === "") return set === "always" ? usual[holds] : null
+  const path = resolve(directory, given)
+  const found = textAt(machine, path)
+  // Why as it is where nothing is found: `false` is a value of some, and what is broken stays so.
+  if (found === null || (found.file !== null && places.has(found.file.path))) return null
+  if (found.text.includes(added)) return null
+  const file = `trust/${name.toLowerCase()}.pem`
+  run[file] = joined(found.text, added)
+  return `${folder}/${file}`
+}
