@@ -245,7 +245,6 @@ async function prepare(
   const signer = authority(`Sluice ${id}`, Date.now(), runLifeMs)
   const key = leafKey()
   const sign = (host: Hostname): string => leaf(signer, key, [host], Date.now()).pem
-  const launch = launchOrder(options, network, directory.path, file, signer)
   const orders = gateOrders(options, network, directory.path, key)
   const { answer, know } = answers(policy, options.step, network, log, sign)
   const gates = startGates(orders, answer, (role, words) => {
@@ -254,7 +253,7 @@ async function prepare(
   undoing.add(gates.stop)
   const drops = watchDrops(network, policy.mode, (body) => void log.record(body, Date.now()))
   undoing.add(drops.end)
-  const preparing = prepareJob(launch)
+  const preparing = prepareJob(launchOrder(options, network, directory.path, file, signer))
   undoing.add(async () => (await preparing).kill())
   // Why now and not first: the processes start meanwhile, and that takes longer.
   network.build()

@@ -57,10 +57,7 @@ function real(path: string): string | null {
 }
 
 /** The machine as one user may read it. */
-export function machine(
-  environment: Machine["environment"],
-  home: string | null,
-): Machine {
+export function machine(environment: Machine["environment"], home: string | null): Machine {
   return { environment, home, read, list, real }
 }
 
@@ -94,7 +91,7 @@ export const jobFolder = "/run/sluice"
 export function jobTrust({ environment, user, directory, upstream, authority }: JobTrust): Trust {
   const wanted: Wanted = {
     added: joined(upstream ?? "", authority),
-    otherwise: ownRoots(),
+    otherwise: ownRoots,
     directory,
     folder: jobFolder,
     coversSystem: true,

@@ -117,12 +117,7 @@ function like(copy: string, facts: Stats): void {
 }
 
 /** What is no file, directory or link, is too large or too much, is left out. */
-function copyBelow(
-  from: string,
-  to: string,
-  depth: number,
-  counted: { entries: number },
-): void {
+function copyBelow(from: string, to: string, depth: number, counted: { entries: number }): void {
   for (const name of readdirSync(from)) {
     if (++counted.entries > entriesMax) return
     const [source, target] = [join(from, name), join(to, name)]

@@ -25,7 +25,14 @@ const shared = [
 
 /** Directories with one JVM in each entry; `~` is the user's home. */
 const families = [
-  ...["/usr/lib/jvm", "/usr/java", "/opt", "/opt/java", "/usr/local", "/usr/local/sdkman/candidates/java"],
+  ...[
+    "/usr/lib/jvm",
+    "/usr/java",
+    "/opt",
+    "/opt/java",
+    "/usr/local",
+    "/usr/local/sdkman/candidates/java",
+  ],
   ...["~/.sdkman/candidates/java", "~/.gradle/jdks", "~/.jdks", "~/.asdf/installs/java"],
   ...["~/.local/share/mise/installs/java", "~/.jenv/versions", "~/.jabba/jdk"],
 ]
@@ -61,7 +68,9 @@ function homes({ environment, home, list, real }: Machine): string[] {
   const below = (folder: string): string[] =>
     [...list(folder)].slice(0, homesMax).map((name) => `${folder}/${name}`)
   const kept = families
-    .flatMap((folder) => (folder.startsWith("~") ? (home === null ? [] : [home + folder.slice(1)]) : [folder]))
+    .flatMap((folder) =>
+      folder.startsWith("~") ? (home === null ? [] : [home + folder.slice(1)]) : [folder],
+    )
     .flatMap(below)
   const cached = below(environment["RUNNER_TOOL_CACHE"] ?? toolCache)
     .filter((folder) => /\/Java_[^/]*$/.test(folder))
@@ -87,7 +96,8 @@ function read(bytes: Buffer, password: string): KeyStore | null {
   return entries === null ? readJks(bytes) : { entries, others: [] }
 }
 
-const isKeyStore = (bytes: Buffer): boolean => bytes[0] === 0x30 || bytes.indexOf("feedfeed", 0, "hex") === 0
+const isKeyStore = (bytes: Buffer): boolean =>
+  bytes[0] === 0x30 || bytes.indexOf("feedfeed", 0, "hex") === 0
 
 /** One of each certificate; aliases in lower case, as keytool writes them, each once. */
 function distinct(entries: readonly Entry[]): Entry[] {
@@ -146,7 +156,8 @@ export function extendJava(
     if (found !== null) extend(found, option(text, passwordOption) ?? usualPassword)
   }
   const stores = [...shared, ...homes(machine).flatMap(storesOf)].map(machine.read)
-  for (const found of stores) if (found !== null && !places.has(found.path)) extend(found, usualPassword)
+  for (const found of stores)
+    if (found !== null && !places.has(found.path)) extend(found, usualPassword)
 
   const given = machine.environment["JAVA_TOOL_OPTIONS"] ?? ""
   const hasJvm = stores.some((found) => found !== null)

@@ -115,7 +115,11 @@ function text(value: string): Buffer {
  * @param nowMs when the entries were made, milliseconds since 1970
  * @param password what the digest is made with
  */
-export function jks({ entries, others }: KeyStore, nowMs: number, password = usualPassword): Buffer {
+export function jks(
+  { entries, others }: KeyStore,
+  nowMs: number,
+  password = usualPassword,
+): Buffer {
   const date = Buffer.alloc(8)
   date.writeBigUInt64BE(BigInt(Math.floor(nowMs)))
   const body = Buffer.concat([

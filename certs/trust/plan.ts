@@ -33,7 +33,7 @@ export interface Wanted {
   /** PEM of the authorities that are added; the last one is Sluice's own. */
   readonly added: string
   /** PEM of authorities for a machine that has no bundle. */
-  readonly otherwise: string
+  readonly otherwise: () => string
   /** Relative values of variables are meant from here. */
   readonly directory: string
   /** Where the files of the run lie, for who reads a variable: `/run/sluice`. */
@@ -61,7 +61,7 @@ export function trust(machine: Machine, wanted: Wanted): Trust {
   const ders = dersIn(wanted.added)
   const certificates = ders.map((der) => ({ der, pem: pem(der) }))
   const system = extendSystem(machine, places, wanted.added, certificates)
-  const roots = system.bundle === null ? wanted.otherwise : system.roots
+  const roots = system.bundle === null ? wanted.otherwise() : system.roots
   const run: Record<string, Content> = {
     [bundleFile]: joined(roots, wanted.added),
     [addedFile]: wanted.added,

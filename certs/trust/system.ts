@@ -131,7 +131,10 @@ function extendHashed(
 }
 
 /** Text of a file that a variable names; of a directory, the certificates in it. null: there is none. */
-export function textAt(machine: Machine, path: string): { text: string; file: Found | null } | null {
+export function textAt(
+  machine: Machine,
+  path: string,
+): { text: string; file: Found | null } | null {
   const file = machine.read(path)
   if (file !== null) {
     const text = file.bytes.toString("utf8")

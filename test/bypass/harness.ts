@@ -71,6 +71,8 @@ export interface Policy {
   readonly options?: readonly string[]
   readonly timeoutMs?: number
   readonly environment?: Readonly<Record<string, string>>
+  /** Nothing of the test's own environment but `environment`. */
+  readonly bare?: boolean
 }
 
 /** Runs a command behind the firewall; gives what it printed and the events. */
@@ -92,6 +94,7 @@ export async function guarded(
   const result = await lab.run(lab.guarded(options, command), {
     timeoutMs: policy.timeoutMs ?? 30_000,
     ...(policy.environment === undefined ? {} : { environment: policy.environment }),
+    ...(policy.bare === undefined ? {} : { bare: policy.bare }),
   })
   return { ...result, events: existsSync(log) ? readEvents(log) : [] }
 }

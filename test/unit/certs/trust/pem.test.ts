@@ -24,7 +24,11 @@ t.test("dersIn() gives the bytes of each certificate, and pem() its text again",
   t.strictSame(dersIn(`${one}\n# words\n${one}`), Array(2).fill(Buffer.from([1, 2, 3, 4, 5, 6])))
   const long = Buffer.alloc(100, 7)
   t.strictSame(dersIn(pem(long)), [long])
-  t.ok(pem(long).split("\n").every((line) => line.length <= 64))
+  t.ok(
+    pem(long)
+      .split("\n")
+      .every((line) => line.length <= 64),
+  )
   t.end()
 })
 
