@@ -125,7 +125,8 @@ const world: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     "guard/run-directory.ts": "keeps the run's folder, finds those of dead runs",
     "guard/run.ts":
       "looks at the log's file; makes the folder in which workers meet the resolver; reads who uses which uid",
-    "guard/trust.ts": "reads what the machine and the job's variables trust, as the job's user could",
+    "guard/trust.ts":
+      "reads what the machine and the job's variables trust, as the job's user could",
     "guard/uplink.ts": "reads the machine's settings before it changes them",
     "guard/version.ts": "reads package.json",
   },

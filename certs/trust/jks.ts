@@ -80,7 +80,7 @@ export function readJks(bytes: Buffer): KeyStore | null {
   const reader = new Reader(bytes)
   if (reader.number(4) !== magic || reader.number(4) !== version) return null
   const count = reader.number(4)
-  if (count > entriesMax) return null
+  if (reader.short || count > entriesMax) return null
   const entries: Entry[] = []
   const others: Buffer[] = []
   for (let index = 0; index < count; index++) {
@@ -97,7 +97,8 @@ export function readJks(bytes: Buffer): KeyStore | null {
     }
     if (reader.short) return null
   }
-  return { entries, others }
+  reader.take(digestBytes)
+  return reader.short ? null : { entries, others }
 }
 
 function int(value: number): Buffer {

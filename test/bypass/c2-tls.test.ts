@@ -1,4 +1,4 @@
-/** Rows 22–31, 39 and 40: server names, hellos, and what is said in place of them. */
+/** Rows 22–31 and 39: server names, hellos, and what is said in place of them. */
 import t from "tap"
 import type { Event } from "../../events/event.ts"
 import { canary, guarded, labFor, threeTimes, whyNoLab } from "./harness.ts"
@@ -294,18 +294,6 @@ tcp("${evil}", 443, *[h[at:at+1] for at in range(len(h))], pause=0.001)`,
       told.toSorted(),
       ports.flatMap((port) => [`${port} allow`, `${port} deny`]).toSorted(),
     )
-  })
-
-  await t.test("row 40: nothing of an authority but its certificate is inside", async (t) => {
-    const { stdout } = await guarded(lab, { mode: "block", allow }, [
-      ...["sh", "-c"],
-      `find /run/sluice -type f | sort; grep -rl "PRIVATE KEY" /run/sluice; env | grep -i ^sluice; echo end`,
-    ])
-    t.strictSame(stdout.trimEnd().split("\n"), [
-      "/run/sluice/ca-certificates.crt",
-      "/run/sluice/resolv.conf",
-      "end",
-    ])
   })
 
   await threeTimes(t, lab, {
