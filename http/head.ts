@@ -5,14 +5,14 @@
  * two ways of framing, two hosts. What is taken is written anew from what was understood, so the
  * upstream cannot read anything else (RFC 9110, RFC 9112 §11). No I/O.
  */
-import { parseAddress } from "../net/address.ts"
-import type { Address } from "../net/address.ts"
-import { parseHostname } from "../net/hostname.ts"
-import type { Hostname } from "../net/hostname.ts"
 import type { Reason } from "../flows/reason.ts"
-import type { Token } from "../flows/flow.ts"
-import { canonicalPath } from "../policies/path.ts"
-import { tokenOf } from "./token.ts"
+import { authorityOf, methodPattern, originOf, overriding } from "./authority.ts"
+import { pathOf, printAuthority, sameAuthority } from "./authority.ts"
+import type { Scheme } from "./authority.ts"
+import { decisive, fieldLine, hopByHop, isToken, keyOf, namesIn, trimmed } from "./field.ts"
+import type { Field, RequestHead } from "./request.ts"
+
+export type { Field } from "./request.ts"
 
 /** Longest head taken, in bytes. HAProxy and nginx end at 16 and 32 KiB, Node at 16 KiB. */
 export const headBytesMax = 65_536
@@ -25,305 +25,296 @@ export type Framing =
   | { readonly kind: "length"; readonly bytes: number }
   | { readonly kind: "chunked" }
 
-export interface Field {
-  /** As the client spelled it: field names have no case. */
-  readonly name: string
-  readonly value: string
-}
-
-export interface Head {
-  readonly method: string
+export interface Head extends RequestHead {
   readonly version: "1.0" | "1.1"
-  /** null: none was named (HTTP/1.0), or an address was. */
-  readonly host: Hostname | null
-  /** The address in place of a host name; null where there is none. */
-  readonly address: Address | null
-  /** null: the default port of the scheme was meant. */
-  readonly port: number | null
-  /** In origin-form, query included, as it goes on; `*` for OPTIONS. */
-  readonly target: string
-  /** Canonical, without the query; null: it has no one meaning, so that no path rule can be asked. */
-  readonly path: string | null
   readonly framing: Framing
-  readonly token: Token
-  readonly fields: readonly Field[]
+  /** Whether another request may follow on the connection (RFC 9112 §9.3). */
+  readonly persistent: boolean
+  /** Whether the client takes the trailers of a reply (`TE: trailers`, RFC 9110 §10.1.4). */
+  readonly takesTrailers: boolean
+  /** What `Connection` names, in lower case: for this hop only. */
+  readonly options: readonly string[]
   /** The head's length in bytes, the empty line included. */
   readonly length: number
 }
 
 export type HeadRead = Head | { readonly broken: Reason }
 
+const malformed = { broken: "malformed" } as const
+const tooMuch = { broken: "limit-exceeded" } as const
+
+/** What a byte is to the reader. */
+const plain = 0
+const white = 1
+const returns = 2
+const refused = 3
+
+/** Control characters are refused anywhere, CR is judged with what follows. */
+const kinds = Uint8Array.from({ length: 256 }, (_, code) => {
+  if (code === 32 || code === 9) return white
+  if (code === 13) return returns
+  return code < 32 || code === 127 ? refused : plain
+})
+
 /** Reads one head over any segmentation. Keeps positions, not bytes. */
 export class HeadReader {
+  readonly #scheme: Scheme
   /** Index of the next byte to look at. */
   #position = 0
   #lineStart = 0
-  #lines = 0
+  /** Where the lines end that are whole, in order. */
+  readonly #ends: number[] = []
+
+  constructor(scheme: Scheme = "http") {
+    this.#scheme = scheme
+  }
 
   /**
    * The head, what is wrong with it, or null where more bytes are needed.
    *
-   * @param bytes All bytes of the connection so far, the same ones as before and more.
+   * @param bytes All bytes of the head so far, the same ones as before and more.
    */
   read(bytes: Buffer): HeadRead | null {
     const end = Math.min(bytes.length, headBytesMax)
-    while (this.#position < end) {
-      const code = bytes[this.#position] ?? 0
-      if (code === 10) {
-        const length = this.#position - this.#lineStart
-        if (length === 0 || bytes[this.#position - 1] !== 13) return { broken: "malformed" }
-        this.#position++
-        if (length === 1) {
-          return this.#lines === 0 ? { broken: "malformed" } : headOf(bytes, this.#position)
+    let position = this.#position
+    while (position < end) {
+      const kind = kinds[bytes[position] ?? 0]
+      if (kind === plain) {
+        position++
+      } else if (kind === white) {
+        // Why: a line that begins with white space continues the one before, for some servers.
+        if (position++ === this.#lineStart) return malformed
+      } else if (kind === refused) {
+        return malformed
+      } else {
+        if (position + 1 >= end) break
+        // Why: a CR that no LF follows ends a line for some servers.
+        if (bytes[position + 1] !== 10) return malformed
+        if (position === this.#lineStart) {
+          if (this.#ends.length === 0) return malformed
+          return headOf(bytes.toString("latin1", 0, position), this.#ends, this.#scheme)
         }
-        this.#lineStart = this.#position
-        if (++this.#lines > headFieldsMax + 1) return { broken: "limit-exceeded" }
-        continue
+        this.#ends.push(position)
+        if (this.#ends.length > headFieldsMax + 1) return tooMuch
+        position += 2
+        this.#lineStart = position
       }
-      if (isRefused(code, this.#position === this.#lineStart)) return { broken: "malformed" }
-      // Why: a CR that no LF follows ends a line for some servers.
-      if (this.#position > this.#lineStart && bytes[this.#position - 1] === 13) {
-        return { broken: "malformed" }
-      }
-      this.#position++
     }
-    return end === headBytesMax ? { broken: "limit-exceeded" } : null
+    this.#position = position
+    return end === headBytesMax ? tooMuch : null
   }
 }
 
-/** Control characters anywhere (CR is judged with what follows); white space at a line's start. */
-function isRefused(code: number, first: boolean): boolean {
-  if (first && (code === 32 || code === 9)) return true
-  return (code < 32 && code !== 9 && code !== 13) || code === 127
-}
-
-/** RFC 9110 §5.6.2. */
-const tokenPattern = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
-/** Methods have case (RFC 9110 §9.1), and some servers forget it: only upper case is taken. */
-const methodPattern = /^[A-Z][A-Z-]{0,31}$/
-
-function headOf(bytes: Buffer, length: number): HeadRead {
-  // Why: latin1 keeps each byte as one character, so that the text can be written back unchanged.
-  const lines = bytes.toString("latin1", 0, length - 4).split("\r\n")
-  const [method = "", target = "", version = "", ...more] = (lines[0] ?? "").split(" ")
+/**
+ * @param text the lines with their ends, in Latin-1: each byte is one character, so that the text
+ *   can be written back unchanged
+ * @param ends where each line ends
+ */
+function headOf(text: string, ends: readonly number[], scheme: Scheme): HeadRead {
+  const lineEnd = ends[0] ?? 0
+  const first = text.indexOf(" ")
+  const second = text.indexOf(" ", first + 1)
+  const method = text.slice(0, Math.max(0, Math.min(first, lineEnd)))
   if (method === "PRI") return { broken: "unsupported-protocol" }
-  if (more.length > 0 || !methodPattern.test(method)) return { broken: "malformed" }
-  if (version !== "HTTP/1.1" && version !== "HTTP/1.0") return { broken: "malformed" }
-  const fields: Field[] = []
-  for (let index = 1; index < lines.length; index++) {
-    const field = fieldOf(lines[index] ?? "")
-    if (field === null) return { broken: "malformed" }
-    fields.push(field)
+  if (second === -1 || second > lineEnd || !methodPattern.test(method)) return malformed
+  const version = text.slice(second + 1, lineEnd)
+  if (version !== "HTTP/1.1" && version !== "HTTP/1.0") return malformed
+  const seen = new Seen()
+  for (let index = 1; index < ends.length; index++) {
+    const from = (ends[index - 1] ?? 0) + 2
+    if (!seen.take(text, from, ends[index] ?? 0)) return malformed
   }
   // Why: TRACE shows a client its own credentials, CONNECT makes a tunnel that nobody looks into.
   if (method === "CONNECT" || method === "TRACE") return { broken: "method-not-allowed" }
-  return understood(method, target, version === "HTTP/1.1" ? "1.1" : "1.0", fields, length)
+  const target = text.slice(first + 1, second)
+  return understood(method, target, version === "HTTP/1.1" ? "1.1" : "1.0", seen, scheme, text)
 }
 
-/** null: no field (RFC 9112 §5). White space before the colon makes the name no token. */
-function fieldOf(line: string): Field | null {
-  const colon = line.indexOf(":")
-  if (colon < 1) return null
-  const name = line.slice(0, colon)
-  if (!tokenPattern.test(name)) return null
-  // Why: some servers take `_` for `-`, and so a second Content-Length that no reader here saw.
-  if (name.includes("_") && decisive.has(name.toLowerCase().replaceAll("_", "-"))) return null
-  return { name, value: trimmed(line.slice(colon + 1)) }
+/** The fields of one head, and those among them that decide something. */
+class Seen {
+  readonly fields: Field[] = []
+  host: string | null = null
+  length: string | null = null
+  coding: string | null = null
+  connection: string | null = null
+  upgrade: string | null = null
+  te: string | null = null
+  expect: string | null = null
+  /** `Sec-WebSocket-Key` and `-Version`; "" where there are several. */
+  key: string | null = null
+  keyVersion: string | null = null
+  overridden = false
+
+  /** Takes one line; false: the head is malformed by it (RFC 9112 §5). */
+  take(text: string, from: number, to: number): boolean {
+    const colon = text.indexOf(":", from)
+    if (colon <= from || colon >= to) return false
+    const name = text.slice(from, colon)
+    // White space before the colon makes the name no token.
+    const key = keyOf(name)
+    if (key === null) return false
+    // Why: some servers take `_` for `-`, and so a second Content-Length that no reader here saw.
+    if (key.includes("_") && decisive.has(key.replaceAll("_", "-"))) return false
+    const value = trimmed(text, colon + 1, to)
+    this.fields.push({ name, value })
+    return this.#note(key, value)
+  }
+
+  /** Lists of tokens may stand in several lines (RFC 9110 §5.3); the others have one value. */
+  #note(key: string, value: string): boolean {
+    switch (key) {
+      case "host":
+        if (this.host !== null) return false
+        this.host = value
+        return true
+      case "content-length":
+        if (this.length !== null) return false
+        this.length = value
+        return true
+      case "transfer-encoding":
+        if (this.coding !== null) return false
+        this.coding = value
+        return true
+      case "expect":
+        if (this.expect !== null) return false
+        this.expect = value
+        return true
+      case "upgrade":
+        if (this.upgrade !== null) return false
+        this.upgrade = value
+        return true
+      case "connection":
+        this.connection = listed(this.connection, value)
+        return true
+      case "te":
+        this.te = listed(this.te, value)
+        return true
+      case "sec-websocket-key":
+        this.key = this.key === null ? value : ""
+        return true
+      case "sec-websocket-version":
+        this.keyVersion = this.keyVersion === null ? value : ""
+        return true
+      default:
+        if (overriding.has(key)) this.overridden = true
+        return true
+    }
+  }
 }
 
-/** Without spaces and tabs at both ends (OWS, RFC 9110 §5.6.3). */
-function trimmed(text: string): string {
-  let from = 0
-  let to = text.length
-  while (from < to && (text[from] === " " || text[from] === "\t")) from++
-  while (to > from && (text[to - 1] === " " || text[to - 1] === "\t")) to--
-  return text.slice(from, to)
+function listed(before: string | null, value: string): string {
+  return before === null ? value : `${before},${value}`
 }
-
-/** Fields that say where a request goes and where it ends. */
-const decisive = new Set([
-  "host",
-  "content-length",
-  "transfer-encoding",
-  "connection",
-  "upgrade",
-  "te",
-  "trailer",
-  "expect",
-])
-
-/** What makes a server take the request for one with another method or path. */
-const overriding = new Set([
-  "x-http-method-override",
-  "x-http-method",
-  "x-method-override",
-  "x-original-url",
-  "x-rewrite-url",
-])
 
 function understood(
   method: string,
   target: string,
   version: Head["version"],
-  fields: readonly Field[],
-  length: number,
+  seen: Seen,
+  scheme: Scheme,
+  text: string,
 ): HeadRead {
-  const decisiveFields = new Map<string, string>()
-  let overridden = false
-  for (const { name, value } of fields) {
-    const key = name.toLowerCase()
-    if (overriding.has(key)) overridden = true
-    if (!decisive.has(key)) continue
-    const before = decisiveFields.get(key)
-    // Why: lists of tokens may stand in several lines (RFC 9110 §5.3); the others have one value.
-    if (before !== undefined && !listed.has(key)) return { broken: "malformed" }
-    decisiveFields.set(key, before === undefined ? value : `${before},${value}`)
+  const framing = framingOf(seen, version)
+  const authority = seen.host === null ? nowhere : authorityOf(seen.host)
+  const origin = originOf(target, method, scheme)
+  const options = optionsOf(seen.connection)
+  if (framing === null || authority === null || origin === null || options === null) {
+    return malformed
   }
-  const framing = framingOf(decisiveFields, version)
-  const authority = authorityOf(decisiveFields.get("host"))
-  const origin = originOf(target, method)
-  if (framing === null || authority === null || origin === null) return { broken: "malformed" }
-  if (version === "1.1" && authority.text === null) return { broken: "malformed" }
-  if (origin.authority !== null && !sameAuthority(origin.authority, authority)) {
+  if (version === "1.1" && seen.host === null) return malformed
+  if (origin.authority !== null && !sameAuthority(origin.authority, authority, scheme)) {
     return { broken: "host-mismatch" }
   }
-  const refused = hopsRefused(decisiveFields)
-  if (refused !== null) return { broken: refused }
+  // RFC 9110 §10.1.1: another expectation may be answered by 417; it is refused.
+  if (seen.expect !== null && seen.expect.toLowerCase() !== "100-continue") return malformed
   return {
     method,
     version,
+    webSocket:
+      method === "GET" && version === "1.1" && framing.kind === "none" && opens(seen, options),
     host: authority.host,
     address: authority.address,
     port: authority.port,
     target: origin.target,
-    path: overridden ? null : pathOf(origin.target),
+    path: seen.overridden ? null : pathOf(origin.target),
     framing,
-    token: tokenOf(fields, origin.target),
-    fields,
-    length,
+    persistent: version === "1.1" ? !options.includes("close") : options.includes("keep-alive"),
+    takesTrailers: seen.te !== null && namesIn(seen.te).includes("trailers"),
+    options,
+    fields: seen.fields,
+    length: text.length + 2,
   }
 }
 
-const listed = new Set(["connection", "te", "trailer"])
+const nowhere = { host: null, address: null, port: null } as const
 
 /** RFC 9112 §6.3, without its lenient ways; null where the end of the body could be disputed. */
-function framingOf(fields: ReadonlyMap<string, string>, version: string): Framing | null {
-  const coding = fields.get("transfer-encoding")
-  const length = fields.get("content-length")
-  if (coding !== undefined) {
-    const plain = coding.toLowerCase() === "chunked" && version === "1.1" && length === undefined
-    return plain ? { kind: "chunked" } : null
+function framingOf({ coding, length }: Seen, version: string): Framing | null {
+  if (coding !== null) {
+    // Why: §6.1 lets a server process both fields, or a coding in HTTP/1.0, and close; it is refused.
+    const sure = coding.toLowerCase() === "chunked" && version === "1.1" && length === null
+    return sure ? { kind: "chunked" } : null
   }
-  if (length === undefined) return { kind: "none" }
+  if (length === null) return { kind: "none" }
   // Why: fifteen digits stay exact in a number.
   if (!/^(?:0|[1-9]\d{0,14})$/.test(length)) return null
   return length === "0" ? { kind: "none" } : { kind: "length", bytes: Number(length) }
 }
 
-interface Authority {
-  /** null: no Host field. */
-  readonly text: string | null
-  readonly host: Hostname | null
-  readonly address: Address | null
-  readonly port: number | null
-}
+const noOptions: readonly string[] = []
+const keepAlive: readonly string[] = ["keep-alive"]
+const close: readonly string[] = ["close"]
 
-/** `host[:port]`, nothing else: no userinfo, no list. null where it is none. */
-function authorityOf(text: string | undefined): Authority | null {
-  if (text === undefined) return { text: null, host: null, address: null, port: null }
-  const parts = /^(\[[0-9A-Fa-f:.]{2,45}\]|[0-9A-Za-z._-]{1,254})(?::([1-9]\d{0,4}))?$/.exec(text)
-  if (parts === null) return null
-  const [, name = "", digits] = parts
-  const port = digits === undefined ? null : Number(digits)
-  if (port !== null && port > 65_535) return null
-  const address = parseAddress(name.startsWith("[") ? name.slice(1, -1) : name)
-  if (name.startsWith("[") && (address === null || !address.includes(":"))) return null
-  if (address !== null) return { text, host: null, address, port }
-  const host = parseHostname(name)
-  return host === null ? null : { text, host, address: null, port }
-}
-
-function sameAuthority(one: Authority, other: Authority): boolean {
-  if (one.host !== other.host || one.address !== other.address) return false
-  return (one.port ?? httpPort) === (other.port ?? httpPort)
-}
-
-const httpPort = 80
-
-interface Origin {
-  /** Origin-form, or `*`. */
-  readonly target: string
-  /** Of the absolute form; null where it was not used. */
-  readonly authority: Authority | null
-}
-
-/** RFC 9112 §3.2: origin-form, absolute-form of http, or `*` of OPTIONS; null for anything else. */
-function originOf(target: string, method: string): Origin | null {
-  // Why: `#` never goes on the wire, and beyond ASCII a URI has no characters.
-  if (!/^[!"$-~]+$/.test(target)) return null
-  if (target.startsWith("/")) return { target, authority: null }
-  if (target === "*") return method === "OPTIONS" ? { target, authority: null } : null
-  const parts = /^http:\/\/([^/?]*)(.*)$/i.exec(target)
-  if (parts === null) return null
-  const [, name = "", rest = ""] = parts
-  const authority = authorityOf(name)
-  if (authority === null) return null
-  return { target: rest.startsWith("/") ? rest : `/${rest}`, authority }
-}
-
-/** Without the query; null also for `%252e`, which is a dot to a server that decodes twice. */
-function pathOf(target: string): string | null {
-  const path = target.split("?", 1)[0] ?? ""
-  return /%25[0-9a-f]{2}/i.test(path) ? null : canonicalPath(path)
-}
-
-/** Hop-by-hop fields that would change what the connection is (RFC 9110 §7.6.1, §7.8). */
-function hopsRefused(fields: ReadonlyMap<string, string>): Reason | null {
-  const upgrade = fields.get("upgrade")
-  // Why: h2c may be left out, which clients that offer it on every request (Java) rely on; a
-  // WebSocket may not, its client would wait for an answer that never comes.
-  if (upgrade !== undefined && upgrade.toLowerCase() !== "h2c") return "unsupported-protocol"
-  const expect = fields.get("expect")
-  if (expect !== undefined && expect.toLowerCase() !== "100-continue") return "malformed"
-  for (const name of namesIn(fields.get("connection"))) {
+/** Names of fields that are for this hop only (RFC 9110 §7.6.1); null where they may not be. */
+function optionsOf(connection: string | null): readonly string[] | null {
+  if (connection === null || connection === "") return noOptions
+  if (connection === "keep-alive") return keepAlive
+  if (connection === "close") return close
+  const names = namesIn(connection)
+  for (const name of names) {
+    if (!isToken(name)) return null
     // Why: who has the Host or the framing taken out makes two requests of one.
-    if (name === "" || !tokenPattern.test(name)) return "malformed"
-    if (decisive.has(name) && !hopByHop.has(name)) return "malformed"
+    if (decisive.has(name) && !hopByHop.has(name) && name !== "trailer") return null
   }
-  return null
+  // RFC 9112 §9.3: close, whatever else is said.
+  return names.includes("close") ? names.filter((name) => name !== "keep-alive") : names
 }
 
-function namesIn(value: string | undefined): readonly string[] {
-  if (value === undefined || value === "") return []
-  return value.split(",").map((name) => trimmed(name).toLowerCase())
+/** RFC 6455 §4.2.1: a key of sixteen bytes, in base64. */
+const keyPattern = /^[+/0-9A-Za-z]{22}==$/
+
+/**
+ * Whether it asks to become a WebSocket. Any other `Upgrade` is left out, as if we were a server that
+ * ignores it (RFC 9110 §7.8): clients that offer h2c on every request (Java) rely on that.
+ */
+function opens({ upgrade, key, keyVersion }: Seen, options: readonly string[]): boolean {
+  if (upgrade === null || key === null || keyVersion !== "13") return false
+  const offered = namesIn(upgrade).includes("websocket") && options.includes("upgrade")
+  return offered && keyPattern.test(key)
 }
 
-const hopByHop = new Set([
-  "connection",
-  "keep-alive",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "upgrade",
-  "http2-settings",
-])
-
-/** The head as it goes to the upstream: written anew, for this one request. Latin-1 bytes. */
-export function forwardedHead(head: Head): Buffer {
-  const dropped = new Set(hopByHop)
-  for (const { name, value } of head.fields) {
-    if (name.toLowerCase() === "connection") for (const hop of namesIn(value)) dropped.add(hop)
-  }
+/**
+ * The head as it goes to the upstream: written anew. Latin-1 bytes.
+ *
+ * @param closes whether it is the last request of its connection
+ */
+export function forwardedHead(head: Head, closes = true): Buffer {
+  const { options, webSocket, takesTrailers } = head
   let text = `${head.method} ${head.target} HTTP/${head.version}\r\n`
-  for (const { name, value } of head.fields) {
-    const key = name.toLowerCase()
-    if (dropped.has(key)) continue
-    text += key === "host" ? `Host: ${hostField(head)}\r\n` : `${name}: ${value}\r\n`
+  for (const field of head.fields) {
+    const key = keyOf(field.name) ?? ""
+    if (hopByHop.has(key) || key === "trailer" || options.includes(key)) continue
+    text += key === "host" ? `Host: ${printAuthority(head)}\r\n` : fieldLine(field)
   }
-  return Buffer.from(`${text}Connection: close\r\n\r\n`, "latin1")
+  if (takesTrailers) text += "TE: trailers\r\n"
+  if (webSocket) text += "Upgrade: websocket\r\n"
+  return Buffer.from(`${text}${connectionLine(head, closes)}\r\n`, "latin1")
 }
 
-function hostField({ host, address, port }: Head): string {
-  const name = host ?? (address?.includes(":") === true ? `[${address}]` : (address ?? ""))
-  return port === null ? name : `${name}:${port}`
+function connectionLine({ webSocket, takesTrailers, version }: Head, closes: boolean): string {
+  const named = takesTrailers ? ", TE" : ""
+  if (webSocket) return `Connection: Upgrade${named}\r\n`
+  if (closes) return `Connection: close${named}\r\n`
+  if (version === "1.0") return `Connection: keep-alive${named}\r\n`
+  return takesTrailers ? "Connection: TE\r\n" : ""
 }

@@ -7,7 +7,7 @@
 import type { Reason } from "../flows/reason.ts"
 import {
   authorityOf,
-  authorityText,
+  printAuthority,
   methodPattern,
   overriding,
   pathOf,
@@ -41,8 +41,6 @@ export interface Broken {
 function malformed(detail: string): Broken {
   return { broken: "malformed", detail, replies: false }
 }
-
-const httpsPort = 443
 
 /** What a field is for, where it is more than a field. */
 type Kind =
@@ -198,7 +196,7 @@ function understood(
   if (whom === null) return malformed("no authority that has one meaning")
   if (authority !== null && said.host !== null) {
     const host = authorityOf(said.host)
-    if (host === null || !sameAuthority(whom, host, httpsPort)) {
+    if (host === null || !sameAuthority(whom, host, "https")) {
       return { ...malformed("Host is not :authority"), broken: "host-mismatch" }
     }
   }
@@ -218,7 +216,7 @@ function understood(
       path: said.overridden ? null : pathOf(path),
       fields,
     },
-    authority: authorityText(whom),
+    authority: printAuthority(whom),
     bodyBytes: said.bodyBytes,
     fields,
   }

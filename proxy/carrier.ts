@@ -7,6 +7,7 @@
  * take what it is sent stops the reading of the other.
  */
 import type { Exchange, Links, Relay } from "./relay.ts"
+import { resetSide } from "./splice.ts"
 import type { Side } from "./splice.ts"
 
 /** How long a side may take to close after its last word. nginx: lingering_timeout 5 s. */
@@ -21,7 +22,7 @@ export interface CarrierOptions {
   /** null: there is none, and the relay sends nothing to it. */
   readonly upstream: Side | null
   readonly relay: (links: Links) => Relay
-  readonly requests: Pick<Links, "judge" | "broken"> & {
+  readonly requests: Pick<Links, "judge" | "broken" | "stopped"> & {
     /** A promise where there is no room for the event: no further request is read until it is kept. */
     readonly record: (exchange: Exchange) => void | Promise<void>
   }
@@ -109,11 +110,7 @@ export class Carrier {
   /** Ends both sides at once. */
   reset(detail: string): void {
     this.#detail ??= detail
-    for (const { side, closed } of this.#ends) {
-      if (closed) continue
-      if (!side.base.destroyed) side.base.resetAndDestroy()
-      side.socket.destroy()
-    }
+    for (const { side, closed } of this.#ends) if (!closed) resetSide(side)
   }
 
   /** Gives back what an idle connection does not need. */
@@ -122,11 +119,12 @@ export class Carrier {
   }
 
   #links(): Links {
-    const { judge, broken, record } = this.#options.requests
+    const { judge, broken, stopped, record } = this.#options.requests
     const [client, upstream] = [this.#client, this.#upstream]
     return {
       judge,
       broken,
+      stopped,
       toClient: (bytes, owned) => this.#send(client, bytes, owned),
       toUpstream: (bytes, owned) => {
         if (upstream !== null) this.#send(upstream, bytes, owned)

@@ -153,7 +153,10 @@ function withOpening(judge: Judge, connection: Connection, classified: Classifie
 function judged(judge: Judge, connection: Connection, { opening, head }: Classified): Stepped {
   const { flow } = connection
   if (head !== null) {
-    return decided(connection, { ...judgeRequest(judge, flow, head, judge.tokenOf(head)), detail: null })
+    return decided(connection, {
+      ...judgeRequest(judge, flow, head, judge.tokenOf(head)),
+      detail: null,
+    })
   }
   const next: Connection = { ...connection, inside: isOpened(judge, opening) }
   const verdict = judge.decide({ ...flow, opening })

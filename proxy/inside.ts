@@ -3,7 +3,7 @@
  * the protocol that the upstream chose and with a leaf for its server name; then their requests. Or a
  * page, for a client that is refused.
  */
-import type { SecureContext } from "node:tls"
+import type { SecureContext, TLSSocket } from "node:tls"
 import type { Hostname } from "../net/hostname.ts"
 import type { Flow, Opening } from "../flows/flow.ts"
 import { Carrier } from "./carrier.ts"
@@ -16,6 +16,7 @@ import { Requests } from "./requests.ts"
 import type { Hopeless, RequestsWorld } from "./requests.ts"
 import { secureClient, secureUpstream } from "./secure.ts"
 import type { Accepted, Secured, Trust } from "./secure.ts"
+import { resetSide } from "./splice.ts"
 import type { Side } from "./splice.ts"
 
 /** What ending TLS needs of the world. */
@@ -48,6 +49,7 @@ export interface Closed {
 const requestTimeoutMs = 10_000
 
 const nothing = Buffer.alloc(0)
+const gone: Accepted = { refusal: null, detail: "The client has gone." }
 
 export class Inside {
   readonly #client: Side
@@ -56,6 +58,8 @@ export class Inside {
   readonly #world: InsideWorld
   #secured: Extract<Secured, { side: unknown }> | null = null
   #requests: Requests | null = null
+  /** TLS over the client's socket and over the upstream's, once it was begun. */
+  #tls: { client: TLSSocket | null; upstream: TLSSocket | null } = { client: null, upstream: null }
 
   /** @param flow as it is known now; its opening is not asked for */
   constructor(client: Side, opening: NamedTls, flow: () => Flow, world: InsideWorld) {
@@ -76,11 +80,17 @@ export class Inside {
     then: (failed: Extract<Secured, { failed: unknown }> | null) => void,
   ): void {
     const { serverName, protocols } = this.#opening
-    secureUpstream(upstream, serverName, offer(protocols) ?? [], this.#world.trust, (secured) => {
-      if ("failed" in secured) return then(secured)
-      this.#secured = secured
-      then(null)
-    })
+    this.#tls.upstream = secureUpstream(
+      upstream,
+      serverName,
+      offer(protocols) ?? [],
+      this.#world.trust,
+      (secured) => {
+        if ("failed" in secured) return then(secured)
+        this.#secured = secured
+        then(null)
+      },
+    )
   }
 
   /**
@@ -105,7 +115,7 @@ export class Inside {
         carrier.start(nothing, early())
         return
       }
-      side.base.resetAndDestroy()
+      resetSide(side)
       const { refusal, detail } = accepted
       if (refusal !== null) this.#world.pin(this.#opening.serverName)
       closed({ detail, leafRefusal: refusal })
@@ -124,6 +134,14 @@ export class Inside {
       const timer = setTimeout(() => carrier.reset("No request came."), requestTimeoutMs)
       carrier.start(nothing, nothing)
     })
+  }
+
+  /** Gives up both sides, before they are carried. */
+  close(): void {
+    const { client, upstream } = this.#tls
+    upstream?.destroy()
+    if (client === null) resetSide(this.#client)
+    else client.destroy()
   }
 
   #carrier(
@@ -145,11 +163,11 @@ export class Inside {
     const client = this.#client
     this.#world.leaf(this.#opening.serverName).then(
       (context) => {
-        if (!client.socket.destroyed) return secureClient(client, hello, context, protocol, then)
-        then({ refusal: null, detail: "The client has gone." })
+        if (client.socket.destroyed) return then(gone)
+        this.#tls.client = secureClient(client, hello, context, protocol, then)
       },
       () => {
-        client.base.resetAndDestroy()
+        resetSide(client)
         then({ refusal: null, detail: "There was no leaf for this name." })
       },
     )

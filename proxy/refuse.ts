@@ -64,8 +64,15 @@ const statusTexts: Readonly<Record<number, string>> = {
   502: "Bad Gateway",
 }
 
-/** A whole reply of one line of text. */
-export function page({ status, text, bodyless }: Words): Buffer {
+/**
+ * A whole reply of one line of text, over HTTP/1.1.
+ *
+ * @param closes whether the connection ends after it
+ */
+export function page(
+  { status, text, bodyless }: Pick<Words, "status" | "text" | "bodyless">,
+  closes = true,
+): Buffer {
   const body = Buffer.from(`${printable(text)}\n`, "latin1")
   const head = [
     `HTTP/1.1 ${status} ${statusTexts[status] ?? ""}`,
@@ -73,9 +80,9 @@ export function page({ status, text, bodyless }: Words): Buffer {
     `Content-Length: ${body.length}`,
     "Cache-Control: no-store",
     "X-Content-Type-Options: nosniff",
-    "Connection: close",
+    closes ? "Connection: close\r\n\r\n" : "\r\n",
   ].join("\r\n")
-  const whole = Buffer.from(`${head}\r\n\r\n`, "latin1")
+  const whole = Buffer.from(head, "latin1")
   return bodyless ? whole : Buffer.concat([whole, body])
 }
 

@@ -35,7 +35,14 @@ export interface Links {
    * audit mode, over HTTP/1.1 only) means: all further bytes pass unread, both ways.
    */
   readonly broken: (reason: Reason, detail: string) => Answer
-  /** A request is over, one way or the other. Once for each answer. */
+  /**
+   * The verdict on a request that was let through and cannot go on as it is: its rule lets no more
+   * out (`upload-budget-exceeded`), its body breaks its framing (`malformed`), or its reply cannot be
+   * read (`upstream-failed`). It takes the place of the first answer. `go` as in judge and broken:
+   * in audit mode, and never for `upstream-failed`.
+   */
+  readonly stopped: (head: RequestHead, first: Answer, reason: Reason, detail: string) => Answer
+  /** A request is over, one way or the other. Once for each, with the last answer given for it. */
   readonly record: (exchange: Exchange) => void
   /** No further bytes of the client, until resumeClient(). Those of the present call are the relay's. */
   readonly pauseClient: () => void

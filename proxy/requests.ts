@@ -59,15 +59,31 @@ export class Requests {
     const { hopeless } = this.#options
     const token = this.#world.tokenOf(head)
     if (hopeless !== null) {
-      return this.#answer({ ...hopeless, permit: null }, head, token, hopeless.detail)
+      return this.#answer(hopeless, false, head, token, hopeless.detail)
     }
-    return this.#answer(this.#verdict(head, token), head, token, null)
+    const judged = this.#verdict(head, token)
+    return this.#answer(judged, judged.permit !== null, head, token, null)
   }
 
   /** The verdict on what is no request. */
   readonly broken: Links["broken"] = (reason, detail) => {
     const flow = this.#options.flow()
-    return this.#answer(unread(this.#world, flow, flow.opening, reason), null, "none", detail)
+    const judged = unread(this.#world, flow, flow.opening, reason)
+    return this.#answer(judged, judged.permit !== null, null, "none", detail)
+  }
+
+  /** The verdict on a request that cannot go on as it began. */
+  readonly stopped: Links["stopped"] = (head, first, reason, detail) => {
+    const goes = this.#world.audit && reason !== "upstream-failed"
+    const answer = this.#answer(
+      { ...first, decision: "deny", reason },
+      goes,
+      head,
+      first.token,
+      detail,
+    )
+    if (this.#stands === first) this.#stands = answer
+    return answer
   }
 
   readonly record: (exchange: Exchange) => void | Promise<void> = (exchange) =>
@@ -84,22 +100,23 @@ export class Requests {
   }
 
   #answer(
-    judged: Judged,
+    judged: Pick<Judged, "decision" | "reason" | "rule">,
+    go: boolean,
     head: RequestHead | null,
     token: Token,
     detail: string | null,
   ): Answer {
-    const { decision, reason, rule, permit } = judged
+    const { decision, reason, rule } = judged
     const flow = this.#options.flow()
     const words = wordsFor({ flow, opening: flow.opening, head, reason, rule, detail })
     const answer: Answer = {
-      go: permit !== null,
+      go,
       decision,
       reason,
       rule,
       token,
       refusal: { status: words.status, text: words.text },
-      purse: permit === null ? null : this.#world.purse(rule),
+      purse: go ? this.#world.purse(rule) : null,
     }
     const first = this.#stands === null
     if (first || (this.#stands?.decision === "deny" && decision === "allow")) this.#stands = answer

@@ -39,7 +39,8 @@ export type Secured =
     }
 
 /**
- * TLS to an upstream that was dialled. `done` is called once; where it fails, the socket is gone.
+ * TLS to an upstream that was dialled; the socket beneath is its own from now on. `done` is called
+ * once, never at once; where it fails, the socket is gone.
  *
  * @param protocols offered by ALPN; none: the extension is left out, and HTTP/1.1 is meant
  */
@@ -49,7 +50,7 @@ export function secureUpstream(
   protocols: readonly Protocol[],
   trust: Trust,
   done: (secured: Secured) => void,
-): void {
+): TLSSocket {
   const port = upstream.socket.remotePort ?? 0
   const session = trust.session(host, port)
   const socket = connect({
@@ -87,6 +88,7 @@ export function secureUpstream(
     const protocol = socket.alpnProtocol === "h2" ? "h2" : "http/1.1"
     finish({ side, protocol, agreed, early: () => Buffer.concat(said.splice(0)) })
   })
+  return socket
 }
 
 /** Calls `done` once: with the first outcome, or after the time for a handshake. */
@@ -117,8 +119,8 @@ export type Accepted =
     }
 
 /**
- * TLS to the client, whose hello was read already. `done` is called once; where it fails, the socket
- * is gone or about to go.
+ * TLS to the client, whose hello was read already; the socket beneath is its own from now on. `done`
+ * is called once, never at once; where it fails, the socket is gone or about to go.
  *
  * @param protocol named by ALPN; null: the extension is left out
  */
@@ -128,7 +130,7 @@ export function secureClient(
   context: SecureContext,
   protocol: Protocol | null,
   done: (accepted: Accepted) => void,
-): void {
+): TLSSocket {
   client.socket.unshift(hello)
   const socket = new TLSSocket(client.socket, {
     isServer: true,
@@ -163,6 +165,7 @@ export function secureClient(
     finish({ refusal: null, detail: "The client closed the connection during TLS." })
   })
   socket.once("secure", () => finish({ side }))
+  return socket
 }
 
 /** Alerts by which a client says that it does not take our leaf (RFC 8446 §6.2), as OpenSSL names them. */

@@ -138,9 +138,9 @@ export class Session {
   /** Ends a connection that flows. */
   reset(detail: string): void {
     if (this.#flowing !== null) this.#flowing.reset(detail)
+    else if (this.#inside !== null) this.#inside.close()
     else {
-      this.#dialling?.cancel()
-      this.#upstream?.side.base.resetAndDestroy()
+      this.#hangUp()
       this.client.socket.resetAndDestroy()
     }
   }
@@ -248,7 +248,8 @@ export class Session {
   #hangUp(): void {
     this.#dialling?.cancel()
     this.#dialling = null
-    this.#upstream?.side.base.resetAndDestroy()
+    if (this.#inside !== null) this.#inside.close()
+    else this.#upstream?.side.socket.resetAndDestroy()
     this.#upstream = null
     this.#greeting = []
   }
@@ -322,6 +323,7 @@ export class Session {
     this.#inside = new Inside(this.client, opening, () => this.#connection.flow, this.#world)
     this.#inside.secure(this.#upstream.side, (failed) => {
       if (failed === null) return this.#tell({ kind: "secured" })
+      this.#inside = null
       this.#upstream = null
       this.#tell({ kind: "unsecured", reason: failed.failed, detail: failed.detail })
     })
@@ -400,6 +402,7 @@ export class Session {
     const named = namedTls(opening)
     if (by === "inside" && !this.#closed && named !== null) {
       const inside = new Inside(this.client, named, () => this.#connection.flow, this.#world)
+      this.#inside = inside
       const hopeless = { decision: final?.decision ?? "deny", reason, rule, detail }
       inside.refuse(this.#connection.reader.bytes, hopeless, () => this.#finish(null))
       return

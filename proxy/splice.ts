@@ -15,6 +15,16 @@ export interface Side {
   readonly base: Socket
 }
 
+/**
+ * Ends a side at once, by a reset where that can be. Why not beneath TLS: Node 20 then writes to memory
+ * that it has freed. There the connection ends without TLS's own end, which is an error to whom it
+ * happens to.
+ */
+export function resetSide({ socket, base }: Side): void {
+  if (socket === base) socket.resetAndDestroy()
+  else socket.destroy()
+}
+
 export interface SpliceOptions {
   /** Sent to the upstream before anything else. */
   readonly first: Buffer
@@ -149,8 +159,8 @@ export class Splice {
   /** Ends both sides at once. */
   reset(detail: string): void {
     this.#detail ??= detail
-    this.#client.base.resetAndDestroy()
-    this.#upstream.base.resetAndDestroy()
+    resetSide(this.#client)
+    resetSide(this.#upstream)
   }
 
   /** Gives back what an idle connection does not need. */
@@ -167,7 +177,7 @@ export class Splice {
     from.socket.once("error", (error: NodeJS.ErrnoException) => {
       this.#detail ??= `${from === this.#client ? "client" : "upstream"}: ${error.code ?? "failed"}`
       // Why: an end by error must not look like an end in good order to the other side.
-      to.socket.resetAndDestroy()
+      resetSide(to)
     })
     from.socket.once("close", () => this.#closed(to))
   }

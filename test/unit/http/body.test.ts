@@ -16,8 +16,9 @@ function passed(framing: Framing, text: string, size: number): Got {
   for (let at = 0; at < text.length && !broken; at += size) {
     const piece = text.slice(at, at + size)
     const read = reader.read(Buffer.from(piece, "latin1"))
-    out += piece.slice(0, read.length) + (read.tail ? "\r\n" : "")
+    out += piece.slice(0, read.passed)
     broken = read.broken
+    if (read.done && framing.kind === "chunked") return { passed: `${out}\r\n`, done: true, broken }
   }
   return { passed: out, done: reader.done, broken }
 }

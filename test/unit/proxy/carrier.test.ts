@@ -52,7 +52,7 @@ async function carried(
   const carrier = new Carrier({
     client: one.side,
     upstream: other.side,
-    requests: { judge: () => answer, broken: () => answer, record },
+    requests: { judge: () => answer, broken: () => answer, stopped: () => answer, record },
     relay: (links) => {
       made.links = links
       return {

@@ -1,0 +1,154 @@
+/**
+ * The reply to one request over HTTP/1.1, on its way to the client: its heads are read and written
+ * anew, its body passes as the bytes that came. Does no I/O of its own.
+ */
+import { BodyReader } from "../http/body.ts"
+import type { Head } from "../http/head.ts"
+import { forwardedReply, hasBody, ReplyReader } from "../http/reply.ts"
+import type { Reply } from "../http/reply.ts"
+import { Held } from "./held.ts"
+import type { Links } from "./relay.ts"
+
+/** Most interim replies (1xx) to one request. curl and Node take any number. */
+export const interimRepliesMax = 64
+
+export type Passed =
+  /** It goes on. */
+  | "more"
+  /** It is over. */
+  | "done"
+  /** It was 101: from here on both directions are no HTTP any more. */
+  | "switched"
+  /** It cannot be read. */
+  | { readonly broken: string }
+
+export class ReplyLane {
+  readonly #toClient: Links["toClient"]
+  readonly #held = new Held()
+  #head: Head | null = null
+  #reader = new ReplyReader()
+  /** null: its final head is not whole yet. */
+  #body: BodyReader | null = null
+  #interims = 0
+  /** Of the final reply; null: not known yet. */
+  status: number | null = null
+  /** The client was told that the connection ends with this reply. */
+  closes = false
+  /** Sent to the client for this request. */
+  bytes = 0
+  /** What of the bytes read last is not of this reply; null: nothing. */
+  rest: Buffer | null = null
+
+  constructor(toClient: Links["toClient"]) {
+    this.#toClient = toClient
+  }
+
+  /** A request has gone out. */
+  begin(head: Head | null): void {
+    this.#head = head
+    if (this.#held.length > 0) {
+      this.#held.clear()
+      this.#reader = new ReplyReader()
+    }
+    this.#body = null
+    this.#interims = 0
+    this.status = null
+    this.closes = false
+    this.bytes = 0
+    this.rest = null
+  }
+
+  /** Whether the client has got something of the final reply. */
+  get begun(): boolean {
+    return this.status !== null
+  }
+
+  /** @param last whether the connection is to end with this reply, as far as is known now */
+  read(bytes: Buffer, last: boolean): Passed {
+    let rest: Buffer | null = bytes
+    while (rest !== null) {
+      if (this.#body !== null) return this.#passBody(this.#body, rest)
+      const passed = this.#readHead(rest, last)
+      if (passed !== null) return passed
+      rest = this.rest
+    }
+    return "more"
+  }
+
+  /** Passes bytes that nobody reads any more. */
+  pass(bytes: Buffer, owned: boolean): void {
+    this.bytes += bytes.length
+    this.#toClient(bytes, owned)
+  }
+
+  /** Passes what was kept of a head that nobody reads any more. */
+  release(): void {
+    if (this.#held.length > 0) this.pass(this.#held.bytes, true)
+    this.#held.clear()
+  }
+
+  /** What the end of the upstream makes of the reply. */
+  ended(): "done" | "silent" | "torn" {
+    if (this.#body === null) return this.#held.length === 0 ? "silent" : "torn"
+    return this.#body.endsWithConnection ? "done" : "torn"
+  }
+
+  /** null: the head was interim, or more is needed; `rest` says which. */
+  #readHead(bytes: Buffer, last: boolean): Passed | null {
+    const held = this.#held
+    const before = held.length
+    if (before > 0) held.add(bytes)
+    const found = this.#reader.read(before > 0 ? held.bytes : bytes)
+    this.rest = null
+    if (found === null) {
+      if (before === 0) held.add(bytes)
+      return null
+    }
+    if (found === "broken") return { broken: "Its head cannot be read." }
+    this.#reader = new ReplyReader()
+    held.clear()
+    const used = found.length - before
+    if (used < bytes.length) this.rest = bytes.subarray(used)
+    if (found.status === 101) return this.#switch(found)
+    if (found.status < 200) return this.#passInterim(found)
+    return this.#passHead(found, last)
+  }
+
+  #switch(reply: Reply): Passed {
+    if (this.#head?.webSocket !== true || !reply.webSocket) {
+      return { broken: "It changes to a protocol that nobody asked for." }
+    }
+    this.status = reply.status
+    this.pass(forwardedReply(reply, "upgrade"), true)
+    return "switched"
+  }
+
+  #passInterim(reply: Reply): Passed | null {
+    if (++this.#interims > interimRepliesMax) return { broken: "It has too many interim replies." }
+    // RFC 9110 §15.2: not to a client of HTTP/1.0.
+    if (this.#head?.version === "1.1") this.pass(forwardedReply(reply, "open"), true)
+    return null
+  }
+
+  #passHead(reply: Reply, last: boolean): Passed | null {
+    const head = this.#head
+    const method = head?.method ?? ""
+    const { status, framing } = reply
+    const body = new BodyReader(hasBody(method, status) ? framing : { kind: "none" }, "reply")
+    this.#body = body
+    this.status = status
+    const open = !last && reply.persistent && !body.endsWithConnection
+    this.closes = !open || head?.persistent !== true
+    const told = head?.version === "1.0" ? "told" : "open"
+    this.pass(forwardedReply(reply, this.closes ? "close" : told), true)
+    return body.done ? "done" : null
+  }
+
+  #passBody(body: BodyReader, bytes: Buffer): Passed {
+    const { length, done, broken } = body.read(bytes)
+    this.pass(length === bytes.length ? bytes : bytes.subarray(0, length), false)
+    this.rest = length === bytes.length ? null : bytes.subarray(length)
+    if (broken) return { broken: "Its body breaks its own framing." }
+    return done ? "done" : "more"
+  }
+}
