@@ -353,6 +353,7 @@ function lineBody(query: Query, { transport }: Client, judged: Judged, found: Fo
     transport,
     rcode: rcodeName(found.rcode),
     addresses: found.addresses,
+    ...(found.aliases.length > 0 ? { aliases: found.aliases } : {}),
     ...shownJudged(judged),
   }
 }

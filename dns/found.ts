@@ -4,9 +4,10 @@
  */
 import { addressFromBytes } from "../net/address.ts"
 import type { Address } from "../net/address.ts"
+import type { Hostname } from "../net/hostname.ts"
 import { classIn, rcodes, types } from "./code.ts"
 import { noRecords, section, shortSoa } from "./section.ts"
-import { lowered } from "./wire-name.ts"
+import { hostnameOf, lowered } from "./wire-name.ts"
 import type { ResourceRecord, Response } from "./message.ts"
 import type { Section } from "./section.ts"
 
@@ -15,6 +16,8 @@ export interface Found {
   readonly rcode: number
   readonly section: Section
   readonly addresses: readonly Address[]
+  /** What the name is an alias for, in their order: those that are host names, a few of them. */
+  readonly aliases: readonly Hostname[]
   readonly bornAtMs: number
   /** How long it may be given; 0: to those who wait for it now, and to nobody later. */
   readonly ttlMs: number
@@ -33,6 +36,9 @@ const negativeTtlDefault = 5
 const failureTtlMs = 1_000
 /** As Unbound and BIND: more aliases in a row are a mistake or an attack. */
 const aliasesMax = 16
+
+/** Aliases that are told. Honest names have one to four. */
+const aliasesToldMax = 8
 
 /** Records of one answer. The largest honest ones have some dozens; all that is beyond is left out. */
 const recordsMax = 256
@@ -69,6 +75,7 @@ export function found(
       rcode: withheld ? rcodes.noError : response.rcode,
       section: section(wire, withheld ? [] : chain.aliases, [authority]),
       addresses,
+      aliases: [],
       bornAtMs: nowMs,
       ttlMs: ttl * 1000,
       failure: withheld ? "private-address" : null,
@@ -79,6 +86,7 @@ export function found(
     rcode: rcodes.noError,
     section: section(wire, records, []),
     addresses,
+    aliases: chain.aliases.slice(0, aliasesToldMax).flatMap((record) => hostIn(record) ?? []),
     bornAtMs: nowMs,
     ttlMs: records.reduce((least, { ttl }) => Math.min(least, ttl), ttlMax) * 1000,
     failure: refused ? "private-address" : null,
@@ -91,6 +99,7 @@ export function notFound(failure: Exclude<Found["failure"], null>, nowMs: number
     rcode: rcodes.servFail,
     section: noRecords,
     addresses: [],
+    aliases: [],
     bornAtMs: nowMs,
     ttlMs: failure === "upstream-failed" ? failureTtlMs : 0,
     failure,
@@ -135,6 +144,10 @@ function wanted(type: number, asked: number): boolean {
 
 function addressIn({ type, data }: ResourceRecord): Address | null {
   return type === types.a || type === types.aaaa ? addressFromBytes(data) : null
+}
+
+function hostIn({ data }: ResourceRecord): Hostname | null {
+  return hostnameOf(lowered(data.toString("latin1")))
 }
 
 /** The SOA record of the zone that has no such record: its owner is the name asked for, or above it. */

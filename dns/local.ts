@@ -20,7 +20,8 @@ const refused = section(rootName, [], [shortSoa(rootName, refusalTtl)])
 export function nothing(rcode: number, nowMs: number): Found {
   const kept = rcode === rcodes.noError || rcode === rcodes.nxDomain
   const records = kept ? refused : noRecords
-  return { rcode, section: records, addresses: [], bornAtMs: nowMs, ttlMs: 0, failure: null }
+  const empty = { addresses: [], aliases: [] }
+  return { rcode, section: records, ...empty, bornAtMs: nowMs, ttlMs: 0, failure: null }
 }
 
 /** Addresses of a local name; all of one family. */
@@ -36,6 +37,7 @@ export function localAnswer(wire: string, addresses: readonly Address[], nowMs: 
     rcode: rcodes.noError,
     section: section(wire, records, []),
     addresses,
+    aliases: [],
     bornAtMs: nowMs,
     ttlMs: 0,
     failure: null,

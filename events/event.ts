@@ -47,6 +47,8 @@ export interface NameEvent extends Judged, Whose {
   /** `NOERROR`, `NXDOMAIN`, `SERVFAIL`, `FORMERR`, `REFUSED`… as given to the job. */
   readonly rcode: string
   readonly addresses: readonly string[]
+  /** The names that it is an alias for (CNAME), in their order, a few of them; absent: none. */
+  readonly aliases?: readonly string[]
   /** How often the same socket asked the same thing within the time that one line covers; absent: once. */
   readonly repeated?: number
 }
@@ -70,8 +72,8 @@ export interface FlowEvent extends Judged, Whose {
   readonly durationMs: number
   /** Where the gate really dialled, when it did; not always `target`. */
   readonly dialled?: Endpoint
-  /** The TLS alert by which a client refused our leaf: its host is to be `opaque`. Absent: it did not. */
-  readonly leafRefusal?: string
+  /** The client did not accept the certificate by which Sluice looks inside; absent: it did, or saw none. */
+  readonly certificateRefused?: true
   /** One sentence for people, where the reason alone does not say it. */
   readonly detail?: string
 }

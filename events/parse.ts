@@ -29,6 +29,9 @@ export const lineCharactersMax = 256 * 1024
 /** Most items that are read of one list: more than the log writes of any. */
 const itemsMax = 4096
 
+/** Most aliases that are read of one name: as many as the resolver follows. */
+const aliasesMax = 16
+
 /** Any JSON object. */
 type Fields = Readonly<Record<string, unknown>>
 
@@ -117,6 +120,7 @@ function runStarted(fields: Fields): RunStarted {
 
 function name(fields: Fields): NameEvent {
   const repeated = count(fields, "repeated", 1)
+  const aliases = texts(fields, "aliases").slice(0, aliasesMax)
   return {
     kind: "name",
     name: text(fields, "name"),
@@ -124,6 +128,7 @@ function name(fields: Fields): NameEvent {
     transport: oneOf<Transport>(fields, "transport", ["udp", "tcp"], "udp"),
     rcode: text(fields, "rcode", ""),
     addresses: texts(fields, "addresses"),
+    ...(aliases.length > 0 ? { aliases } : {}),
     ...judged(fields),
     ...whose(fields),
     ...(repeated > 1 ? { repeated } : {}),
@@ -156,7 +161,7 @@ function flow(fields: Fields): FlowEvent {
     ...(fields["dialled"] === undefined || fields["dialled"] === null
       ? {}
       : { dialled: endpoint(fields["dialled"]) }),
-    ...(typeof fields["leafRefusal"] === "string" ? { leafRefusal: fields["leafRefusal"] } : {}),
+    ...(fields["certificateRefused"] === true ? { certificateRefused: true as const } : {}),
     ...detailed(fields),
   }
 }

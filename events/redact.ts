@@ -332,7 +332,12 @@ export function redactEvent(body: EventBody): EventBody {
     case "run-started":
       return { ...body, context: redactContext(body.context) }
     case "name":
-      return { ...body, name: redactHost(body.name), process: processOf(body.process) }
+      return {
+        ...body,
+        name: redactHost(body.name),
+        ...(body.aliases === undefined ? {} : { aliases: body.aliases.map(redactHost) }),
+        process: processOf(body.process),
+      }
     case "flow":
       return {
         ...body,

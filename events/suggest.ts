@@ -4,10 +4,13 @@
  * Nothing is suggested where no line is right: where a deny rule decided, where the parts of a
  * connection contradict each other, where a limit was met, and where the name is no real one any
  * more because a token was cut out of it.
+ *
+ * A request is named with method and path; a request for a WebSocket has the method `WEBSOCKET`.
  */
 import { parseAddress } from "../net/address.ts"
 import { parseHostname } from "../net/hostname.ts"
 import type { Reason } from "../flows/reason.ts"
+import { canonicalPath } from "../policies/path.ts"
 
 /** What was denied, as far as a rule can name it. */
 export interface Denied {
@@ -19,6 +22,8 @@ export interface Denied {
   readonly port: number | null
   /** `tcp`, `udp`, `icmp`, `icmpv6`, or the number of a protocol. */
   readonly transport: string
+  /** The client did not accept Sluice's certificate: it has to be left alone, or given up. */
+  readonly certificateRefused?: boolean
   /** Of a request inside the connection; null: the connection itself was denied. */
   readonly request: {
     readonly scheme: string
@@ -38,9 +43,13 @@ const byRequest: readonly Reason[] = ["not-allowed", "method-not-allowed", "path
 
 /**
  * A rule in its short form, as it stands after `--allow` or in a list of `allow:`; or a whole line of
- * policy, `resolve-private: [HOST]`; null: none is right.
+ * policy, `resolve-private: [HOST]` or `opaque: [HOST]`; null: none is right.
  */
 export function suggest(denied: Denied): string | null {
+  if (denied.certificateRefused === true) {
+    const { host } = denied
+    return host !== null && parseHostname(host) === host ? `opaque: [${host}]` : null
+  }
   if (denied.request !== null && denied.host !== null) return requestLine(denied)
   const { host, reason, transport } = denied
   if (host !== null && reason === "private-address") {
@@ -65,10 +74,12 @@ function addressLine({ address, port, transport }: Denied): string | null {
 
 function requestLine({ host, port, reason, request }: Denied): string | null {
   if (request === null || host === null || !byRequest.includes(reason)) return null
-  if (parseHostname(host) !== host || !/^\/[^*?#\s]*$/.test(pathOf(request.path))) return null
+  // Why canonical: what has no one meaning, or was cut, would be an error in a policy.
+  const path = canonicalPath(pathOf(request.path))
+  if (parseHostname(host) !== host || path === null || path.includes("*")) return null
   const usual = request.scheme === "http" ? 80 : 443
   const where = port === null || port === usual ? host : `${host}:${port}`
-  return `${request.method} ${request.scheme}://${where}${pathOf(request.path)}`
+  return `${request.method} ${request.scheme}://${where}${path}`
 }
 
 /** A rule names no query. */

@@ -8,6 +8,7 @@ import type { NameIndex } from "./name-index.ts"
 import { overlap, problem } from "./rule.ts"
 import type { Problem } from "./rule.ts"
 import type { Policy, Ports, Rule, Target } from "./policy.ts"
+import { sharedCdn } from "./shared-cdns.ts"
 import { reachesInto, tenantSuffixes, widthOf } from "./suffixes.ts"
 import { hostOf } from "./target.ts"
 
@@ -69,6 +70,7 @@ export function warnings(policy: Policy): Problem[] {
       ...hostWarnings(rule),
       ...addressWarnings(rule),
       ...portWarnings(rule),
+      ...frontWarnings(policy, rule),
       ...lookWarnings(policy, rule, denies),
       ...shadowWarnings(rule, index),
       ...mootWarnings(rule, whole),
@@ -160,6 +162,21 @@ function portWarnings({ target }: Rule): string[] {
 
 function size({ first, last }: Ports): string {
   return first === 1 && last === 65_535 ? "all" : String(last - first + 1)
+}
+
+/**
+ * A whole host whose own name says that it lies on a network which many share. Which others do, only
+ * their answers say (CNAME): the report tells of those that were reached.
+ */
+function frontWarnings({ intercept }: Policy, { target, token }: Rule): string[] {
+  if (target.kind !== "host" || target.transport !== "tcp" || token !== null) return []
+  const { first, last } = target.ports
+  if (intercept === "always" || first > 443 || last < 443) return []
+  const cdn = sharedCdn(target.host.pattern)
+  if (cdn === null) return []
+  return [
+    `lies on a network that serves many (${cdn.operator}): inside an unopened connection another customer's host can be asked for, must be a request rule to close that: \`https://${target.host.pattern}/**\``,
+  ]
 }
 
 function lookWarnings(policy: Policy, rule: Rule, denies: readonly Rule[]): string[] {

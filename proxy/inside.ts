@@ -41,8 +41,8 @@ export function namedTls(opening: Opening | null): NamedTls | null {
 /** Why no request can be asked. */
 export interface Closed {
   readonly detail: string
-  /** The alert by which the client refused our leaf; null: it did not. */
-  readonly leafRefusal: string | null
+  /** The client did not accept our leaf. */
+  readonly leafRefused: boolean
 }
 
 /** How long a client that is refused may take for its request. nginx: client_header_timeout 60 s. */
@@ -117,8 +117,10 @@ export class Inside {
       }
       resetSide(side)
       const { refusal, detail } = accepted
-      if (refusal !== null) this.#world.pin(this.#opening.serverName)
-      closed({ detail, leafRefusal: refusal })
+      if (refusal === null) return closed({ detail, leafRefused: false })
+      this.#world.pin(this.#opening.serverName)
+      const words = `The client did not accept Sluice's certificate (${refusal}).`
+      closed({ detail: words, leafRefused: true })
     })
   }
 

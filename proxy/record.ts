@@ -21,8 +21,8 @@ export interface Carried {
   readonly answer: Answer | null
   /** More was to be sent than its rule's budget had; null: no. */
   readonly exhausted: { readonly enforced: boolean } | null
-  /** The alert by which the client refused our leaf; null: it did not. */
-  readonly leafRefusal: string | null
+  /** The client did not accept our leaf. */
+  readonly leafRefused: boolean
 }
 
 interface Verdict {
@@ -54,7 +54,7 @@ export function flowEvent(connection: Connection, carried: Carried): FlowEvent {
     step: flow.step,
     ...(carried.dialled === null ? {} : { dialled: carried.dialled }),
     ...(detail === null ? {} : { detail }),
-    ...(carried.leafRefusal === null ? {} : { leafRefusal: carried.leafRefusal }),
+    ...(carried.leafRefused ? { certificateRefused: true as const } : {}),
   }
 }
 
@@ -65,8 +65,8 @@ function actionOf({ opens, raw, classified }: Connection): FlowEvent["action"] {
 
 /** The verdict as it was at the end: what is allowed may still have sent more than it may. */
 function verdictOf({ final }: Connection, carried: Carried): Verdict {
-  const { answer, exhausted, leafRefusal } = carried
-  if (leafRefusal !== null) {
+  const { answer, exhausted, leafRefused } = carried
+  if (leafRefused) {
     return { verdict: "deny", enforced: true, reason: "certificate-invalid", rule: null }
   }
   if (answer !== null) return answered(answer)

@@ -75,8 +75,7 @@ export class Session {
   #requests: Requests | null = null
   #owner: Promise<Owner> | null = null
   #hurried: (() => void) | null = null
-  /** The alert by which the client refused our leaf; null: it did not. */
-  #leafRefusal: string | null = null
+  #leafRefused = false
   /** Status of the page that a request of plain HTTP was refused with; null: there was none. */
   #refusedWith: number | null = null
   /** What the upstream said before it was let through. */
@@ -339,8 +338,8 @@ export class Session {
         this.#flowing = carrier
         this.#requests = inside.requests
       },
-      ({ detail, leafRefusal }) => {
-        this.#leafRefusal = leafRefusal
+      ({ detail, leafRefused }) => {
+        this.#leafRefused = leafRefused
         this.#finish(detail)
       },
       (detail) => this.#finish(detail),
@@ -430,7 +429,7 @@ export class Session {
       answer: this.#requests?.stands ?? null,
       exhausted:
         flowing instanceof Splice && flowing.exhausted ? { enforced: !this.#world.audit } : null,
-      leafRefusal: this.#leafRefusal,
+      leafRefused: this.#leafRefused,
     }
     this.#refusedWith = refusedWith
     const end = (): void => this.#end()

@@ -6,6 +6,7 @@ import type { Drop, Event, FlowEvent, NameEvent, RequestEvent } from "../events/
 import type { Denied } from "../events/suggest.ts"
 import type { Process, Program } from "../flows/flow.ts"
 import type { Reason } from "../flows/reason.ts"
+import { webSocketMethod } from "../policies/fit.ts"
 
 export interface Attempt extends Denied {
   /** For people, and the same for the same thing. */
@@ -61,6 +62,7 @@ function ofFlow(event: FlowEvent): Attempt {
     address,
     port,
     transport: event.transport,
+    ...(event.certificateRefused === true ? { certificateRefused: true } : {}),
     request: null,
     unit: "connections",
     times: 1,
@@ -69,14 +71,19 @@ function ofFlow(event: FlowEvent): Attempt {
   }
 }
 
-function ofRequest(event: RequestEvent): Attempt {
-  const { scheme = "https", host, method, path, reason } = event
+/** @param port Of its connection; null: unknown, or the usual one. */
+function ofRequest(event: RequestEvent, port: number | null = null): Attempt {
+  const { scheme = "https", host, reason, protocol } = event
+  const method = protocol === "websocket" ? webSocketMethod : event.method
+  // Why without the query: its values are cut, and rules do not speak of it.
+  const path = event.path.split("?")[0] ?? event.path
+  const usual = port === null || port === (scheme === "http" ? 80 : 443)
   return {
-    target: `${method} ${scheme}://${host}${path}`,
+    target: `${method} ${scheme}://${host}${usual ? "" : `:${port}`}${path}`,
     reason,
     host,
     address: null,
-    port: null,
+    port: usual ? null : port,
     transport: "tcp",
     request: { scheme, method, path },
     unit: "requests",
@@ -139,10 +146,15 @@ export function isNoise({ address, host, transport }: Attempt): boolean {
 /** Reasons that lie in the request itself; for others the flow says more of the target. */
 const ofRequests = new Set<Reason>(["method-not-allowed", "path-not-allowed", "token-not-allowed"])
 
-/** What was denied inside a flow, with what is known of the flow's program. */
+/**
+ * What was denied inside a flow, with what is known of the flow's program. The flow itself is what
+ * was attempted where it was denied as a whole, for what its only request said.
+ */
 export function attemptWithin(request: RequestEvent, flow: FlowEvent): Attempt {
-  if (!ofRequests.has(request.reason)) return ofFlow(flow)
-  return { ...ofRequest(request), programs: programsOf(flow.process), step: flow.step }
+  const opened = flow.verdict === "allow" || flow.action === "intercept"
+  if (!opened && !ofRequests.has(request.reason)) return ofFlow(flow)
+  const made = ofRequest(request, flow.target.port)
+  return { ...made, programs: programsOf(flow.process), step: flow.step }
 }
 
 function programsOf(process: Process | null): readonly Program[] {

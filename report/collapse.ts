@@ -2,12 +2,16 @@
  * Groups that say the same thing, made one. Pure.
  *
  * A lookup and the connection that followed it are one attempt; a thousand names below one
- * domain are a tunnel, a thousand ports of one address a scan, and each is told as one.
+ * domain are a tunnel, a thousand ports of one address a scan, and each is told as one. So are many
+ * requests below one path.
  */
 import type { Group } from "./report.ts"
 
 /** So many denied targets of one program, below one domain or at one address, are told as one. */
 export const togetherMin = 20
+
+/** Deepest path that requests are told under, in segments. */
+const headingSegmentsMax = 8
 
 /** The groups, each told once; those that are given are not changed. */
 export function collapsed(groups: readonly Group[]): readonly Group[] {
@@ -76,13 +80,22 @@ interface Heading {
 
 /** What a group may be told under, the narrowest first. */
 function headings({ attempt, shown }: Group): readonly Heading[] {
-  const { host, address, port, unit, programs, step } = attempt
+  const { host, address, port, unit, programs, step, request } = attempt
   const actor = JSON.stringify([programs.map(({ executable }) => executable), step])
   const as = (text: string): Heading => ({ key: `${text} ${actor}`, text })
   if (shown.noise) return []
   if (unit === "lookups" && host !== null) {
     const labels = host.split(".")
     return labels.slice(1, -1).map((_, index) => as(`**.${labels.slice(index + 1).join(".")}`))
+  }
+  if (unit === "requests" && host !== null && request !== null) {
+    const { method, scheme, path } = request
+    const place = `${method} ${scheme}://${host}${port === null ? "" : `:${port}`}`
+    const segments = path.split("/").slice(1, headingSegmentsMax)
+    return segments.map((_, index) => {
+      const above = segments.slice(0, segments.length - 1 - index)
+      return as(`${[place, ...above].join("/")}/**`)
+    })
   }
   if (host !== null || address === null || port === null) return []
   const end = attempt.transport === "tcp" ? "" : `/${attempt.transport}`
@@ -99,6 +112,7 @@ function merged(heading: string, groups: readonly Group[]): readonly Group[] {
     shown.targets++
     shown.lookups += other.lookups
     shown.connections += other.connections
+    shown.requests += other.requests
     shown.packets += other.packets
     shown.enforced &&= other.enforced
     // Of several reasons the one that tells most.

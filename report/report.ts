@@ -10,7 +10,9 @@ import type { Program } from "../flows/flow.ts"
 import type { Reason } from "../flows/reason.ts"
 import type { Mode } from "../policies/policy.ts"
 import { collapsed } from "./collapse.ts"
-import { attemptOf, attemptWithin, hostOf, isNoise, type Attempt } from "./attempt.ts"
+import { attemptOf, hostOf, isNoise, type Attempt } from "./attempt.ts"
+import { Fronts, type FrontReport } from "./fronts.ts"
+import { HeldRequests, type Told } from "./held.ts"
 import { counted, noCounts } from "../events/count.ts"
 import type { Counts } from "../events/event.ts"
 import { suggest } from "../events/suggest.ts"
@@ -60,6 +62,8 @@ export interface DeniedReport {
   /** After the beginning of its run. */
   readonly firstAfterMs: number
   readonly detail: string | null
+  /** The client did not accept Sluice's certificate. */
+  readonly certificateRefused: boolean
   /** The rule that would allow it; null: no single line is right. */
   readonly suggestion: string | null
   /** Packets that every machine sends to its neighbours, and that mean nothing. */
@@ -99,6 +103,8 @@ export interface Report {
   /** By bytes, most first. */
   readonly allowed: readonly AllowedReport[]
   readonly allowedBeyond: number
+  /** Hosts on shared networks that were reached without a look inside. */
+  readonly fronts: readonly FrontReport[]
   readonly findings: readonly FindingReport[]
   readonly lost: number
   readonly missing: number
@@ -111,10 +117,6 @@ export const groupsMax = 20_000
 const runsMax = 10_000
 const findingsMax = 1000
 const addressesMax = 5
-/** Denied requests that wait for their flow's event, which follows at once. */
-const heldMax = 1000
-
-type Request = Extract<Event, { kind: "request" }>
 
 type Growing<Type> = { -readonly [Key in keyof Type]: Type[Key] }
 
@@ -137,7 +139,8 @@ export class Reporter {
   readonly #groups = new Map<string, Group>()
   readonly #allowed = new Map<string, Growing<AllowedReport>>()
   readonly #findings: FindingReport[] = []
-  readonly #held = new Map<string, { readonly request: Request; readonly run: Run }>()
+  readonly #held = new HeldRequests()
+  readonly #fronts = new Fronts()
   #counts: Counts = noCounts
   #deniedBeyond = 0
   #allowedBeyond = 0
@@ -174,33 +177,39 @@ export class Reporter {
         this.#deny(event, attemptOf(event), run)
         break
       case "request":
-        if (event.verdict === "deny") this.#hold(event, run)
-        else this.#allow(event)
+        if (event.verdict === "allow") this.#allow(event)
+        else if (!this.#held.keep(event)) this.#deny(event, attemptOf(event), run)
         break
       case "name":
-      case "flow":
-        if (event.verdict === "deny") this.#denyFlow(event, run)
+        if (event.verdict === "deny") this.#deny(event, attemptOf(event), run)
         else this.#allow(event)
+        this.#fronts.addName(event)
+        break
+      case "flow":
+        this.#addFlow(event, run)
+        this.#fronts.addFlow(event)
         break
     }
   }
 
   report(): Report {
-    this.#release()
+    this.#tell(this.#held.rest())
     const denied = collapsed([...this.#groups.values()]).map(({ shown, attempt }) => {
       const one = shown.targets === 1 && !shown.noise
       return { ...shown, suggestion: one ? suggest(attempt) : null }
     })
+    onceEach(denied.sort(byWeight))
     const runs = [...this.#runs.values()].map(({ shown }) => shown)
     return {
       v: 1,
       runs,
       counts: this.#counts,
       enforced: denied.every(({ enforced }) => enforced),
-      denied: denied.sort(byWeight),
+      denied,
       deniedBeyond: this.#deniedBeyond,
       allowed: [...this.#allowed.values()].sort(byBytes),
       allowedBeyond: this.#allowedBeyond,
+      fronts: this.#fronts.report(),
       findings: this.#findings,
       lost: sum(runs.map(({ lost }) => lost)),
       missing: sum(runs.map(({ missing }) => missing)),
@@ -230,26 +239,21 @@ export class Reporter {
     return run
   }
 
-  /** A denied request waits for its flow, which knows the program; both are one attempt. */
-  #hold(request: Request, run: Run): void {
-    if (this.#held.size >= heldMax) this.#release()
-    this.#held.set(`${request.run} ${request.flow}`, { request, run })
-  }
-
-  #release(): void {
-    for (const { request, run } of this.#held.values()) this.#deny(request, attemptOf(request), run)
-    this.#held.clear()
-  }
-
-  #denyFlow(event: Extract<Event, { kind: "name" | "flow" }>, run: Run): void {
-    const key = event.kind === "flow" ? `${event.run} ${event.flow}` : ""
-    const held = this.#held.get(key)
-    if (event.kind !== "flow" || held === undefined) {
+  /** A flow and what was denied for the same reason within it are one attempt. */
+  #addFlow(event: Extract<Event, { kind: "flow" }>, run: Run): void {
+    const told = this.#held.of(event, event.run)
+    this.#tell(told)
+    if (event.verdict === "allow") this.#allow(event)
+    else if (!told.some(({ request }) => request.reason === event.reason)) {
       this.#deny(event, attemptOf(event), run)
-      return
     }
-    this.#held.delete(key)
-    this.#deny(held.request, attemptWithin(held.request, event), run)
+  }
+
+  #tell(told: readonly Told[]): void {
+    for (const { request, attempt } of told) {
+      const run = this.#runs.get(request.run)
+      if (run !== undefined) this.#deny(request, attempt, run)
+    }
   }
 
   #deny(event: Denying, attempt: Attempt, run: Run): void {
@@ -258,6 +262,7 @@ export class Reporter {
       attempt.reason,
       attempt.programs.map(nameOf),
       attempt.step,
+      attempt.certificateRefused === true,
     ])
     let group = this.#groups.get(key)
     if (group === undefined) {
@@ -346,8 +351,19 @@ function shownOf(event: Denying & Event, attempt: Attempt, run: Run): Growing<De
     firstAt: event.time,
     firstAfterMs: Math.max(0, Date.parse(event.time) - run.startedMs),
     detail: event.kind === "flow" ? (event.detail ?? null) : null,
+    certificateRefused: attempt.certificateRefused === true,
     suggestion: null,
     noise: isNoise(attempt),
+  }
+}
+
+/** A host is left alone once, whichever programs did not accept our certificate for it. */
+function onceEach(denied: readonly Growing<DeniedReport>[]): void {
+  const told = new Set<string>()
+  for (const each of denied) {
+    if (!each.certificateRefused || each.suggestion === null) continue
+    if (told.has(each.suggestion)) each.suggestion = null
+    else told.add(each.suggestion)
   }
 }
 

@@ -6,7 +6,7 @@
  */
 import { elided } from "./escape.ts"
 import { attempts, type DeniedReport, type Report } from "./report.ts"
-import { asListItem, bytes, chain, counted, reasonText } from "./words.ts"
+import { asListItem, bytes, chain, counted, denialText } from "./words.ts"
 
 /** Targets that are told; what is beyond is counted. */
 const targetsMax = 8
@@ -63,10 +63,11 @@ function lines(each: DeniedReport): string[] {
 }
 
 /** What a protocol lacks is known only where it was refused. */
-function why({ reason, detail }: DeniedReport): string {
+function why(each: DeniedReport): string {
+  const { reason, detail } = each
   return reason === "unsupported-protocol" && detail !== null
     ? detail.replace(/\.$/, "")
-    : reasonText(reason)
+    : denialText(each)
 }
 
 function denier({ rule }: DeniedReport): string {

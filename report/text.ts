@@ -6,7 +6,7 @@
 import type { Program } from "../flows/flow.ts"
 import { elided } from "./escape.ts"
 import type { DeniedReport, Report, RunReport } from "./report.ts"
-import { asListItem, attemptsText, bytes, chain, counted, duration, reasonText } from "./words.ts"
+import { asListItem, attemptsText, bytes, chain, counted, denialText, duration } from "./words.ts"
 
 export interface TextOptions {
   /** Columns of the terminal; the text uses 40 to 100 of them. */
@@ -39,6 +39,7 @@ export function text(report: Report, options: TextOptions): string {
     noise(report, paper),
     findings(report, paper),
     allowed(report, paper),
+    fronts(report, paper),
     notes(report, paper),
   ]
   return `${sections
@@ -143,6 +144,10 @@ function targetLines(each: DeniedReport, paper: Paper): string[] {
     ...(each.suggestion === null
       ? []
       : [`      to allow it:  ${paper.paint("green", asListItem(each.suggestion))}`]),
+    // Why both: a host that is left alone can only be allowed as a whole.
+    ...(each.certificateRefused && each.suggestion !== null
+      ? ["      and allow the whole host in place of its request rules, if you trust it"]
+      : []),
   ]
 }
 
@@ -151,7 +156,7 @@ function because(each: DeniedReport): string {
   const where =
     rule === null ? "" : ` (${rule.source}${rule.line > 0 ? `:${rule.line}` : ""}: ${rule.text})`
   const detail = each.detail === null ? "" : `; ${each.detail}`
-  return `${each.reason}: ${reasonText(each.reason)}${where}${detail}`
+  return `${each.reason}: ${denialText(each)}${where}${detail}`
 }
 
 function who(each: DeniedReport, columns: number): string {
@@ -198,32 +203,60 @@ function allowed(report: Report, paper: Paper): string[] {
   const reached = report.allowed.filter(({ connections, requests }) => connections + requests > 0)
   if (reached.length === 0) return []
   const wide = paper.columns >= 72
-  const columns = wide ? 36 : 22
+  const asked = paper.columns >= 84 && reached.some(({ requests }) => requests > 0)
+  const columns = (wide ? 36 : 22) + (asked ? 11 : 0)
   const room = Math.min(
     paper.columns - 2 - columns,
     Math.max(4, ...reached.slice(0, rowsMax).map(({ host }) => host.length)),
   )
-  const row = (host: string, cells: readonly [string, string, string]): string => {
-    const [connections, received, sent] = cells
+  const row = (host: string, cells: readonly [string, string, string, string]): string => {
+    const [connections, requests, received, sent] = cells
     const shown = wide
-      ? [connections.padStart(13), received.padStart(12), sent.padStart(11)]
+      ? [
+          connections.padStart(13),
+          asked ? requests.padStart(11) : "",
+          received.padStart(12),
+          sent.padStart(11),
+        ]
       : [received.padStart(11), sent.padStart(11)]
     return `  ${host.padEnd(room)}${shown.join("")}`
   }
   const rest = reached.length - rowsMax
   return [
     paper.paint("bold", "REACHED"),
-    paper.paint("dim", row("host", ["connections", "received", "sent"])),
+    paper.paint("dim", row("host", ["connections", "requests", "received", "sent"])),
     ...reached
       .slice(0, rowsMax)
       .map((each) =>
         row(elided(each.host, room), [
           each.connections.toLocaleString("en-US"),
+          each.requests.toLocaleString("en-US"),
           bytes(each.bytesReceived),
           bytes(each.bytesSent),
         ]),
       ),
     ...(rest > 0 ? [`  … and ${counted(rest + report.allowedBeyond, "more host")}`] : []),
+  ]
+}
+
+/** What a host rule does not close on a network that many share, and what does. */
+function fronts({ fronts: all }: Report, paper: Paper): string[] {
+  if (all.length === 0) return []
+  const what =
+    "These hosts lie on networks that serve many customers from the same addresses. Their connections were not opened: inside one, a program could have asked for another customer's host. A request rule closes that, in place of the rule for the whole host; `intercept: always` does so for all hosts."
+  const more = all.length - rowsMax
+  return [
+    paper.paint("bold", "SHARED NETWORKS"),
+    ...wrapped(what, paper.columns - 2, "  "),
+    ...all.slice(0, rowsMax).flatMap(({ host, operator, alias, suggestion }) => {
+      const by = alias === host ? operator : `${operator}, as ${alias}`
+      return [
+        `    ${elided(host, paper.columns - 4)}`,
+        `      ${elided(`by ${by}`, paper.columns - 6)}`,
+        `      to close it:  ${paper.paint("green", asListItem(suggestion))}`,
+      ]
+    }),
+    ...(more > 0 ? [`  … and ${counted(more, "more host")}`] : []),
   ]
 }
 

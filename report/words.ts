@@ -66,6 +66,13 @@ export function reasonText(reason: Reason): string {
   return Object.hasOwn(reasonWords, reason) ? reasonWords[reason] : shown(reason)
 }
 
+/** Why something was denied, in words. */
+export function denialText({ reason, certificateRefused }: DeniedReport): string {
+  return certificateRefused
+    ? "the client did not accept Sluice's certificate: it pins one, or has trust of its own"
+    : reasonText(reason)
+}
+
 /** `3 connections, 2 lookups`. */
 export function attemptsText(denied: DeniedReport): string {
   const parts = [
@@ -98,7 +105,7 @@ export function baseName(path: string): string {
  * line of policy stays as it is.
  */
 export function asListItem(rule: string): string {
-  if (rule.startsWith("resolve-private: ")) return rule
+  if (/^(?:resolve-private|opaque): /.test(rule)) return rule
   return /^[\w./-][\w./:,-]*$/.test(rule) || /^[A-Z,]+ https?:\/\/[\w./:-]*$/.test(rule)
     ? `- ${rule}`
     : `- ${JSON.stringify(rule)}`

@@ -26,6 +26,7 @@ const build = (mode: Mode, loot: Loot, change: Partial<Build> = {}): Build => ({
     deniedBeyond: 0,
     allowed: [],
     allowedBeyond: 0,
+    fronts: [],
     findings: [],
     lost: 0,
     missing: 0,
