@@ -43,6 +43,8 @@ export const policyHelp = `Usage: sluice policy check FILE [--json]
 
 check    Reads a policy and says every error with its line and column, and which rules
          allow more than they seem to. Exit status 0, or 2 where the policy has errors.
+         It asks nobody: which hosts lie on networks shared with others (CDNs), the report
+         of a run says, by their DNS answers.
 
 explain  Says what the policy does with a target, which rule decides and where that rule
          stands. Without a TARGET: every rule that holds, presets and variables expanded.

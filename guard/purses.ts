@@ -21,7 +21,7 @@ export const retryMs = 1_200
 /** Who waits for the purse to be filled. */
 interface Waiting {
   readonly bytes: number
-  readonly then: (taken: boolean) => void
+  readonly tell: (taken: boolean) => void
 }
 
 class LeasedPurse implements Purse {
@@ -52,7 +52,7 @@ class LeasedPurse implements Purse {
   }
 
   fill(bytes: number, then: (taken: boolean) => void): void {
-    this.#waiting.push({ bytes, then })
+    this.#waiting.push({ bytes, tell: then })
     if (!this.#asking) this.#ask()
   }
 
@@ -100,7 +100,7 @@ class LeasedPurse implements Purse {
       this.#waiting.shift()
       first = this.#waiting[0]
     }
-    for (const [{ then }, taken] of served) then(taken)
+    for (const [{ tell }, taken] of served) tell(taken)
   }
 
   /** Gives back what nobody has spent from for a while. */

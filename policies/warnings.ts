@@ -175,7 +175,7 @@ function frontWarnings({ intercept }: Policy, { target, token }: Rule): string[]
   const cdn = sharedCdn(target.host.pattern)
   if (cdn === null) return []
   return [
-    `lies on a network that serves many (${cdn.operator}): inside an unopened connection another customer's host can be asked for, must be a request rule to close that: \`https://${target.host.pattern}/**\``,
+    `lies on a network that serves many (${cdn.operator}): inside an unopened connection another customer's host can be asked for, must be a request rule to close that: \`https://${target.host.pattern}/**\` (the report of a run names the other hosts that lie on one)`,
   ]
 }
 

@@ -11,6 +11,7 @@ import type { Rule } from "../policies/policy.ts"
 import { judgeRequest, unread } from "./judge.ts"
 import type { Judged, RequestJudge } from "./judge.ts"
 import { requestEvent } from "./record.ts"
+import { printable } from "./refuse.ts"
 import type { Answer, Exchange, Links, Purse } from "./relay.ts"
 import { wordsFor } from "./told.ts"
 
@@ -115,7 +116,7 @@ export class Requests {
       reason,
       rule,
       token,
-      refusal: { status: words.status, text: words.text },
+      refusal: { status: words.status, text: printable(words.text) },
       purse: go ? this.#world.purse(rule) : null,
     }
     const first = this.#stands === null

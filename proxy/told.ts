@@ -50,6 +50,7 @@ export function wordsFor(refused: Refusable): Words {
 function statusFor(reason: Reason): number {
   switch (reason) {
     case "malformed":
+    case "missing-server-name":
       return 400
     case "host-mismatch":
       return 421
@@ -106,13 +107,16 @@ function targetOf(refused: Refusable): string {
 function lineToAdd(refused: Refusable): string | null {
   const { flow, head, reason } = refused
   const { address, port } = flow.target
-  const asked = reason === "method-not-allowed" || reason === "path-not-allowed"
-  const request =
-    asked && head?.path != null && head.path.length <= pathShownMax
-      ? { scheme: schemeOf(refused), method: methodOf(head), path: head.path }
-      : null
-  if (asked && request === null) return null
   const host = nameOf(refused)
+  const scheme = schemeOf(refused)
+  const whole = head?.path != null && head.path.length <= pathShownMax
+  const request = whole ? { scheme, method: methodOf(head), path: head.path ?? "/" } : null
+  // Why: inside TLS that was opened, the host as a whole is never the least line that would do.
+  const asked = reason === "method-not-allowed" || reason === "path-not-allowed"
+  if (!asked && (head === null || scheme === "http")) {
+    return suggest({ reason, host, address, port, transport: flow.transport, request: null })
+  }
+  if (request === null) return null
   return suggest({ reason, host, address, port, transport: flow.transport, request })
 }
 

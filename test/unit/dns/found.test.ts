@@ -35,6 +35,22 @@ void t.test("found() follows aliases from the question on, and nothing else", as
   t.same(one.addresses, ["192.0.2.1"])
   t.equal(one.section.answers, 3)
   t.equal(one.ttlMs, 20_000)
+  t.same(one.aliases, ["b.test", "c.test"])
+})
+
+void t.test("found() tells of a few aliases only, and of none that is no host name", async (t) => {
+  const row = Array.from({ length: 12 }, (_, index) => `a${index}.test`)
+  const answers = [
+    cname("allowed.test", "a0.test"),
+    ...row.slice(1).map((to, index) => cname(`a${index}.test`, to)),
+    a("a11.test", "192.0.2.1"),
+  ]
+  t.same(foundIn({ answers }).aliases, row.slice(0, 8))
+  const odd = [cname("allowed.test", "b!d.test"), a("b!d.test", "192.0.2.1")]
+  t.match(foundIn({ answers: odd }), { aliases: [], addresses: ["192.0.2.1"] })
+  t.same(foundIn({ answers: [a("allowed.test", "192.0.2.1")] }).aliases, [])
+  const withheld = [cname("allowed.test", "b.test"), a("b.test", "10.0.0.1")]
+  t.same(foundIn({ answers: withheld }).aliases, [])
 })
 
 void t.test("found() gives nothing of aliases in a circle", async (t) => {

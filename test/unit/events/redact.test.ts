@@ -9,6 +9,7 @@ import {
   redactText,
 } from "../../../events/redact.ts"
 import type { Address } from "../../../net/address.ts"
+import { name } from "./samples.ts"
 
 const letters = "AbCdEfGh1jKlMnOpQrStUvWxYz0123456789"
 
@@ -298,4 +299,12 @@ void t.test("redaction takes linear time", (t) => {
     t.ok(performance.now() - start < 500, unit)
   }
   t.end()
+})
+
+void t.test("redactEvent() cuts tokens out of the aliases of a name", async (t) => {
+  const told = {
+    ...name,
+    aliases: ["ghp_0123456789abcdefABCDEF0123456789abcd.evil.test", "b.test"],
+  }
+  t.match(redactEvent(told), { aliases: [/^ghp_\*\*\*/, "b.test"] })
 })

@@ -83,3 +83,35 @@ void t.test("the line that is suggested for a denied name allows it", (t) => {
   t.equal(decideName(compile(allowing(line ?? "")), question).decision, "allow")
   t.end()
 })
+
+void t.test(
+  "suggest() names requests as a policy takes them, and hosts to be left alone",
+  async (t) => {
+    const base = { host: "a.test", address: null, port: null, transport: "tcp" } as const
+    const asked = (method: string, path: string, port: number | null = null): string | null =>
+      suggest({
+        ...base,
+        port,
+        reason: "path-not-allowed",
+        request: { scheme: "https", method, path },
+      })
+    for (const [method, path, wanted] of [
+      ["GET", "/a/b?x=*", "GET https://a.test/a/b"],
+      ["WEBSOCKET", "/feed", "WEBSOCKET https://a.test/feed"],
+      ["GET", "/%7ea/%c3%bc", "GET https://a.test/~a/%C3%BC"],
+      ["GET", "/a/../b", null],
+      ["GET", "/ghp_***/x", null],
+      ["GET", "/a*", null],
+      ["OPTIONS", "*", null],
+    ] as const) {
+      t.equal(asked(method, path), wanted, path)
+      if (wanted !== null) t.ok(allowing(wanted), wanted)
+    }
+    t.equal(asked("GET", "/a", 8443), "GET https://a.test:8443/a")
+    const refused = { ...base, reason: "certificate-invalid", request: null } as const
+    t.equal(suggest({ ...refused, certificateRefused: true }), "opaque: [a.test]")
+    t.equal(suggest(refused), null)
+    t.equal(suggest({ ...refused, host: null, certificateRefused: true }), null)
+    t.equal(suggest({ ...refused, host: "ghp_***.test", certificateRefused: true }), null)
+  },
+)

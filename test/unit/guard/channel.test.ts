@@ -6,6 +6,8 @@ import { drop, flow, name, node, request } from "../events/samples.ts"
 
 const samples: readonly EventBody[] = [
   ...[flow, name, drop, { ...drop, enforced: false }, { ...name, repeated: 3 }],
+  { ...name, aliases: ["a.example.net", "b.example.net"] },
+  { ...flow, reason: "certificate-invalid", certificateRefused: true },
   { ...flow, process: node, step: "build", detail: "why", dialled: flow.target, opening: null },
   {
     ...{ kind: "finding", finding: "gate-ended", severity: "high", summary: "", because: [1] },

@@ -38,6 +38,8 @@ void t.test("warnings() says which rules allow more than they seem to", async (t
     ["allow: [a.b.test]\ndeny: ['*.b.test']", /never allows anything: \*\.b\.test \(p:2\)/],
     ["allow: ['*.b.test']\ndeny: ['**.test:*']", /never allows anything/],
     ["allow: [a.test]\nresolve-private: ['**']", /resolve to private/],
+    ["allow: [d1.cloudfront.net]", /serves many \(Amazon CloudFront\).*`https:\/\/d1.cloudfront/],
+    ["allow: ['a.map.fastly.net:*']", /serves many \(Fastly\)/],
     ["", /allows nothing/],
   ]
   for (const [text, wanted] of table) {

@@ -114,24 +114,27 @@ t.test("a gate resets what is neither TLS nor HTTP", async (t) => {
   t.same(up.got, [])
 })
 
-t.test("a gate judges each request of a connection, and one for another host goes nowhere", async (t) => {
-  const up = upstream((socket) => {
-    socket.on("data", () => socket.write("HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\nok"))
-  })
-  const { open, flow, requests, port } = await lab(t, up, allowed)
-  const request = `POST /a?b=c HTTP/1.1\r\nHost: allowed.test:${port}\r\nContent-Length: 3\r\n\r\nabc`
-  const client = open(`${request}GET /evil HTTP/1.1\r\nHost: evil.test:${port}\r\n\r\n`)
-  client.end()
-  t.match(String(await heard(client)), /201 Created[\s\S]*ok[\s\S]*421 Misdirected Request/)
-  const text = Buffer.concat(up.got).toString()
-  t.match(text, /^POST \/a\?b=c HTTP\/1\.1\r\n[\s\S]*\r\n\r\nabc$/)
-  t.notMatch(text, /evil/)
-  t.match(await flow(), { action: "forward", verdict: "allow", opening: { kind: "http" } })
-  t.match(requests(), [
-    { method: "POST", host: "allowed.test", path: "/a?b=*", status: 201, verdict: "allow" },
-    { method: "GET", host: "evil.test", path: "/evil", status: 421, reason: "host-mismatch" },
-  ])
-})
+t.test(
+  "a gate judges each request of a connection, and one for another host goes nowhere",
+  async (t) => {
+    const up = upstream((socket) => {
+      socket.on("data", () => socket.write("HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\nok"))
+    })
+    const { open, flow, requests, port } = await lab(t, up, allowed)
+    const request = `POST /a?b=c HTTP/1.1\r\nHost: allowed.test:${port}\r\nContent-Length: 3\r\n\r\nabc`
+    const client = open(`${request}GET /evil HTTP/1.1\r\nHost: evil.test:${port}\r\n\r\n`)
+    client.end()
+    t.match(String(await heard(client)), /201 Created[\s\S]*ok[\s\S]*421 Misdirected Request/)
+    const text = Buffer.concat(up.got).toString()
+    t.match(text, /^POST \/a\?b=c HTTP\/1\.1\r\n[\s\S]*\r\n\r\nabc$/)
+    t.notMatch(text, /evil/)
+    t.match(await flow(), { action: "forward", verdict: "allow", opening: { kind: "http" } })
+    t.match(requests(), [
+      { method: "POST", host: "allowed.test", path: "/a?b=*", status: 201, verdict: "allow" },
+      { method: "GET", host: "evil.test", path: "/evil", status: 421, reason: "host-mismatch" },
+    ])
+  },
+)
 
 t.test("a gate sends a chunked body on to its end", async (t) => {
   const up = upstream((socket) => {

@@ -186,7 +186,12 @@ t.test("a gate tells when a client refuses its leaf, and in audit opens it no mo
     if (status === null) return t.comment("skipped: needs openssl")
     t.not(status, 0)
     const refused = { verdict: "deny", enforced: true, reason: "certificate-invalid" }
-    t.match(await flow(), { action: "refuse", ...refused, certificateRefused: true, detail: /unknown_ca/ })
+    t.match(await flow(), {
+      action: "refuse",
+      ...refused,
+      certificateRefused: true,
+      detail: /unknown_ca/,
+    })
     t.equal(await knock(port), mode === "audit" ? 0 : 1)
     const again = await flow()
     t.match(again, mode === "audit" ? { ...refused, action: "splice", enforced: false } : refused)
