@@ -93,7 +93,8 @@ export function hashed(tokens: readonly string[]): JobTokens {
 export function isJobToken({ key, digests }: JobTokens): (credential: string) => boolean {
   const known = new Set(digests)
   const secret = Buffer.from(key, "hex")
-  return (credential) => known.size > 0 && known.has(digest(secret, credential))
+  return (credential) =>
+    known.size > 0 && credential.length >= lengthMin && known.has(digest(secret, credential))
 }
 
 function digest(key: Buffer, token: string): string {

@@ -62,11 +62,13 @@ export function tokenOf(fields: readonly Field[], target: string, isJob: IsJob =
   return token === "none" ? found : token
 }
 
-/** Looks of names as they were spelled before, so that a name is searched through once. */
+/** Looks of names as they were spelled before, so that a name is searched through once: 128 KiB at most. */
 const looks = new Map<string, Look>()
 const looksMax = 1_024
+const nameLengthMax = 64
 
 function lookOf(name: string): Look {
+  if (name.length > nameLengthMax) return lookAt(name.toLowerCase())
   const known = looks.get(name)
   if (known !== undefined) return known
   if (looks.size >= looksMax) looks.clear()
@@ -96,7 +98,7 @@ function fieldToken(look: Look, value: string, isJob: IsJob): Token {
     case "authorization":
       return authorizationToken(value, isJob)
     case "cookies":
-      return worst(value.split(";").map((each) => credentialToken(afterEquals(each), isJob)))
+      return worst(value.split(";"), (each) => credentialToken(afterEquals(each), isJob))
     case "protocols":
       // Why: browsers' clients have no other place for a bearer token (Kubernetes, for one).
       return /bearer|auth|token/i.test(value) ? "other" : randomToken(value, isJob)
@@ -140,7 +142,7 @@ function randomToken(value: string, isJob: IsJob): Token {
 /** Every piece of a text that an expression finds something in must be the job's own. */
 function piecesToken(value: string, telling: RegExp, isJob: IsJob): Token {
   const pieces = value.split(/[\s,;"'<>(){}]+/).filter((piece) => telling.test(piece))
-  return pieces.length === 0 ? "other" : worst(pieces.map((piece) => pieceToken(piece, isJob)))
+  return worst(pieces, (piece) => pieceToken(piece, isJob), "other")
 }
 
 function pieceToken(piece: string, isJob: IsJob): Token {
@@ -221,14 +223,9 @@ function textToken(path: string, isJob: IsJob): Token {
   const value = path.includes("%") ? decoded(path) : path
   if (value === null) return isTelling(path) ? "other" : "none"
   if (!isTelling(value)) return "none"
-  return worst(
-    value
-      .split("/")
-      .filter((segment) => tellingValue.test(segment))
-      .map((segment) => (isOwn(segment, isJob) ? "job" : "other")),
-    // Why: what has a shape only across segments is none of the job's own.
-    "other",
-  )
+  const segments = value.split("/").filter((segment) => tellingValue.test(segment))
+  // Why other: what has a shape only across segments is none of the job's own.
+  return worst(segments, (segment) => (isOwn(segment, isJob) ? "job" : "other"), "other")
 }
 
 /** Percent-encoding undone once; null where it is broken. */
@@ -254,9 +251,20 @@ function isOwn(text: string, isJob: IsJob): boolean {
   return text !== "" && text.length <= credentialMax && isJob(text)
 }
 
-/** Other before job before none; `otherwise` of nothing at all. */
-function worst(tokens: readonly Token[], otherwise: Token = "none"): Token {
-  if (tokens.length === 0) return otherwise
-  if (tokens.includes("other")) return "other"
-  return tokens.includes("job") ? "job" : "none"
+/**
+ * Other before job before none; `otherwise` of nothing at all. Ends with the first that is other:
+ * to compare a text with the job's tokens takes some microseconds, and a field has room for many.
+ */
+function worst(
+  texts: readonly string[],
+  judge: (text: string) => Token,
+  otherwise: Token = "none",
+): Token {
+  let found = texts.length === 0 ? otherwise : "none"
+  for (const text of texts) {
+    const token = judge(text)
+    if (token === "other") return "other"
+    if (token === "job") found = "job"
+  }
+  return found
 }

@@ -162,6 +162,22 @@ void t.test("tokenOf() finds a stranger's token among any other fields", async (
   t.pass()
 })
 
+void t.test("tokenOf() compares no further once a stranger's credential is found", async (t) => {
+  let asked = 0
+  const slow = (text: string): boolean => {
+    asked++
+    return isJob(text)
+  }
+  const cookies = Array.from({ length: 5_000 }, (_, index) => `c${index}=v`).join("; ")
+  const keys = Array.from({ length: 5_000 }, (_, index) => `key=${index}`).join("&")
+  const shapes = `${foreign} `.repeat(1_000)
+  t.equal(tokenOf([{ name: "cookie", value: cookies }], "/", slow), "other")
+  t.equal(tokenOf([], `/?${keys}`, slow), "other")
+  t.equal(tokenOf([{ name: "accept", value: shapes }], "/", slow), "other")
+  t.equal(tokenOf([], `/${`${foreign}/`.repeat(1_000)}`, slow), "other")
+  t.equal(asked, 4)
+})
+
 void t.test("tokenOf() is quick about long fields of any kind", async (t) => {
   const long = ["a", "-", "_a-", "://", "@", "eyJ", "ghs_", "a b", "%41", "=", ";", "://a@"]
   for (const piece of long) {
