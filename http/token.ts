@@ -43,6 +43,9 @@ const identity = /^(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{40}|[
 /** Longest text that is compared with the job's tokens, in characters. Those of GitHub have 40 to 2,000. */
 const credentialMax = 16_384
 
+/** Most parameters of a query that are looked at, as PHP takes them (max_input_vars); more count as a credential. */
+const parametersMax = 1_000
+
 const nobodys: IsJob = () => false
 
 /**
@@ -201,7 +204,10 @@ function targetToken(target: string, isJob: IsJob): Token {
   const path = mark === -1 ? target : target.slice(0, mark)
   let found = textToken(path, isJob)
   if (mark === -1 || found === "other") return found
-  for (const pair of target.slice(mark + 1).split(/[&;]/)) {
+  const pairs = target.slice(mark + 1).split(/[&;]/, parametersMax + 1)
+  if (pairs.length > parametersMax) return "other"
+  for (const pair of pairs) {
+    if (pair === "") continue
     const equals = pair.indexOf("=")
     const name = (equals === -1 ? "" : (decoded(pair.slice(0, equals)) ?? "token")).toLowerCase()
     const token = parameterToken(name, pair.slice(equals + 1), isJob)

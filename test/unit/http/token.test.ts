@@ -116,6 +116,7 @@ void t.test("tokenOf() takes every other credential for a stranger's", async (t)
     ["other", "/?X-Amz-Signature=fe5f80"],
     ["other", "/?sig=abc&sv=1"],
     ["other", "/?code=1"],
+    ["other", `/?${"a=1&".repeat(1_001)}`],
     ["other", `/?x=${foreign}`],
     ["other", `/?x=gh%70_${foreign.slice(4)}`],
     ["other", "/?x=%ff"],
@@ -169,7 +170,7 @@ void t.test("tokenOf() compares no further once a stranger's credential is found
     return isJob(text)
   }
   const cookies = Array.from({ length: 5_000 }, (_, index) => `c${index}=v`).join("; ")
-  const keys = Array.from({ length: 5_000 }, (_, index) => `key=${index}`).join("&")
+  const keys = Array.from({ length: 900 }, (_, index) => `key=${index}`).join("&")
   const shapes = `${foreign} `.repeat(1_000)
   t.equal(tokenOf([{ name: "cookie", value: cookies }], "/", slow), "other")
   t.equal(tokenOf([], `/?${keys}`, slow), "other")
