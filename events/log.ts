@@ -14,7 +14,6 @@ import type { Counts, Event, EventBody } from "./event.ts"
 import { lines, timeText, type Lines, type TimedBody } from "./line.ts"
 import type { LogFile } from "./log-file.ts"
 import { replaceEnd } from "./last-line.ts"
-import { withoutTokens } from "./own-tokens.ts"
 import { redactEvent } from "./redact.ts"
 
 /** How long the end of a run waits for the disk, in milliseconds. */
@@ -57,7 +56,6 @@ export class Log {
   readonly #appender: Appender
   readonly #onEvent: ((event: Event) => void) | null
   readonly #bytesMax: number
-  readonly #cut: (line: string) => string
   #bytes = 0
   #counts: Counts = noCounts
   #seq = 0
@@ -67,10 +65,9 @@ export class Log {
   constructor(file: LogFile, run: string, options: LogOptions = {}) {
     this.#file = file
     this.#run = run
-    this.#lines = lines(run)
+    this.#lines = lines(run, options.tokens)
     this.#appender = new Appender(file.fd, options)
     this.#onEvent = options.onEvent ?? null
-    this.#cut = withoutTokens(options.tokens ?? [])
     this.#bytesMax = options.bytesMax ?? logBytesMax
   }
 
@@ -110,7 +107,7 @@ export class Log {
 
   #append(body: EventBody, timeMs: number, evenIfFull: boolean): number | null {
     const redacted = redactEvent(body)
-    const line = this.#cut(this.#lines.line(redacted, this.#seq + 1, timeMs))
+    const line = this.#lines.line(redacted, this.#seq + 1, timeMs)
     const fits =
       this.#bytes + line.length <= this.#bytesMax || body.kind === "finding" || evenIfFull
     const taken = fits && this.#appender.push(line, evenIfFull)
