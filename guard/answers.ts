@@ -1,12 +1,14 @@
 /** What the guard answers to its gates: whose a socket is, addresses for the kernel, events taken. */
 import type { Hostname } from "../net/hostname.ts"
+import type { TimedBody } from "../events/line.ts"
 import type { Log } from "../events/log.ts"
 import { redactArguments } from "../events/redact.ts"
 import type { Policy } from "../policies/policy.ts"
 import type { Process } from "../flows/flow.ts"
 import { listingFreshMs, members, type Members } from "../processes/members.ts"
 import { ownerFinder, type Found } from "../processes/owner.ts"
-import type { FromGuard } from "./channel.ts"
+import { Attribution } from "./attribution.ts"
+import type { FromGuard, Owner } from "./channel.ts"
 import { admitted } from "./admission.ts"
 import type { Answer } from "./gates.ts"
 import { Ledger } from "./ledger.ts"
@@ -25,6 +27,24 @@ async function again(find: () => Found): Promise<Process | null> {
   return found === "later" ? null : found
 }
 
+/** Records batches in their order; one with a flow whose owner is not found yet holds up the others. */
+function recorder(log: Log, attribution: Attribution) {
+  let last: Promise<void> | null = null
+  return (batch: readonly TimedBody[]): Promise<void> | null => {
+    const pending = attribution.pending(batch)
+    if (pending === null && last === null) {
+      log.recordAll(attribution.signed(batch))
+      return null
+    }
+    const recorded = Promise.all([last, pending]).then(() => {
+      log.recordAll(attribution.signed(batch))
+      if (last === recorded) last = null
+    })
+    last = recorded
+    return recorded
+  }
+}
+
 /**
  * @param step the step of all processes of this run; null: unknown
  * @param sign gives a leaf for a name, PEM
@@ -38,21 +58,26 @@ export function answers(
 ): Answers {
   const ledger = new Ledger(policy.rules)
   let find: ReturnType<typeof ownerFinder> | null = null
+  const attribution = new Attribution(again, step)
+  const record = recorder(log, attribution)
   const answer: Answer = (message) => {
     switch (message.t) {
       case "ready":
         return null
+      case "opened": {
+        const { flow, source, target } = message
+        const owner = attribution.of(flow, () => find?.("tcp", source, target) ?? null)
+        return owner instanceof Promise ? owner.then(() => null) : null
+      }
+      case "forgotten":
+        attribution.forget(message.flow)
+        return null
       case "owner": {
-        const { id, transport, source, target } = message
-        const answered = (process: Process | null): FromGuard => ({
-          t: "owner",
-          id,
-          process,
-          step: process === null ? null : step,
-        })
-        const found = find?.(transport, source, target) ?? null
-        if (found !== "later") return answered(found)
-        return again(() => find?.(transport, source, target) ?? null).then(answered)
+        const { id, flow, transport, source, target } = message
+        const found = (): Found => find?.(transport, source, target) ?? null
+        const owner = flow === null ? attribution.now(found) : attribution.of(flow, found)
+        const answered = (known: Owner): FromGuard => ({ t: "owner", id, ...known })
+        return owner instanceof Promise ? owner.then(answered) : answered(owner)
       }
       case "admit":
         return { t: admitted(network, message) ? "done" : "failed", id: message.id }
@@ -70,9 +95,10 @@ export function answers(
         return null
       }
       case "events": {
-        log.recordAll(message.batch)
         const done = { t: "done", id: message.id } as const
-        return log.full ? log.drained().then(() => done) : done
+        const recorded = record(message.batch)
+        if (recorded === null && !log.full) return done
+        return (recorded ?? Promise.resolve()).then(() => log.drained()).then(() => done)
       }
     }
   }

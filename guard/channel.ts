@@ -61,9 +61,20 @@ export type FromGuard =
 
 export type FromGate =
   | { readonly t: "ready" }
+  /** A flow was opened: who did is to be found now, and told with the flow's event. No answer. */
+  | {
+      readonly t: "opened"
+      readonly flow: string
+      readonly source: Endpoint
+      readonly target: Endpoint
+    }
+  /** A flow is over and will have no event. No answer. */
+  | { readonly t: "forgotten"; readonly flow: string }
   | {
       readonly t: "owner"
       readonly id: number
+      /** null: a question of no flow. */
+      readonly flow: string | null
       readonly transport: Transport
       readonly source: Endpoint
       readonly target: Endpoint | null
@@ -89,6 +100,8 @@ export const batchMax = 512
 const addressesMax = 256
 /** Kernel sets of one name; each allow rule of a name has one or a few. */
 const doorsMax = 1_024
+/** A flow's id: see worker.ts. */
+const flowCharactersMax = 64
 /** Longer than any cache keeps a record (RFC 8767 §4: a week at most). */
 const ttlMsMax = 7 * 24 * 3_600_000
 
@@ -97,6 +110,7 @@ export function fromGate(message: Message): FromGate | null {
   const { t, id } = message
   if (t === "ready") return { t }
   if (t === "return") return budgeted(message, (rule, bytes) => ({ t, rule, bytes }))
+  if (t === "opened" || t === "forgotten") return unanswered(t, message)
   if (!isCount(id)) return null
   switch (t) {
     case "owner": {
@@ -105,7 +119,9 @@ export function fromGate(message: Message): FromGate | null {
       const target = message["target"] === null ? null : endpoint(message["target"])
       if (source === null || (transport !== "tcp" && transport !== "udp")) return null
       if (target === null && message["target"] !== null) return null
-      return { t, id, transport, source, target }
+      const flow = message["flow"] ?? null
+      if (flow !== null && !isFlow(flow)) return null
+      return { t, id, flow, transport, source, target }
     }
     case "admit": {
       const { doors, addresses, ttlMs } = message
@@ -141,6 +157,19 @@ function budgeted<Told>(
   tell: (rule: number, bytes: number) => Told,
 ): Told | null {
   return isCount(rule) && isCount(bytes) && bytes > 0 ? tell(rule, bytes) : null
+}
+
+function unanswered(t: "opened" | "forgotten", message: Message): FromGate | null {
+  const { flow } = message
+  if (!isFlow(flow)) return null
+  if (t === "forgotten") return { t, flow }
+  const source = endpoint(message["source"])
+  const target = endpoint(message["target"])
+  return source === null || target === null ? null : { t, flow, source, target }
+}
+
+function isFlow(value: unknown): value is string {
+  return typeof value === "string" && value.length <= flowCharactersMax
 }
 
 /** `drop`: questions that the resolver had to leave unread, counted. */

@@ -75,18 +75,26 @@ function orderOf(
  * Sends the answer to one message. What a gate process says may be made to break the guard: a message
  * that cannot be answered costs the gate its life, never the guard its own.
  */
-async function replyTo(
+function replyTo(
   message: FromGate,
   answer: Answer,
   line: Lines,
   broken: (why: string) => void,
-): Promise<void> {
-  try {
-    const reply = await answer(message)
-    // Why wait: a process that asks and does not read would fill our memory.
-    if (reply !== null && !line.send(reply)) await line.drained()
-  } catch (error) {
+): Promise<void> | null {
+  const failed = (error: unknown): void => {
     broken(`It sent a message that cannot be answered (${String(error).slice(0, wordsMax)}).`)
+  }
+  // Why wait: a process that asks and does not read would fill our memory.
+  const send = (reply: FromGuard | null): Promise<void> | null =>
+    reply === null || line.send(reply) ? null : line.drained()
+  try {
+    const reply = answer(message)
+    // Why not always a promise: most messages are answered at once, hundreds of them in a turn.
+    if (!(reply instanceof Promise)) return send(reply)
+    return reply.then(async (made) => (await send(made)) ?? undefined).catch(failed)
+  } catch (error) {
+    failed(error)
+    return null
   }
 }
 

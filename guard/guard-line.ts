@@ -11,10 +11,16 @@ import { lines } from "./lines.ts"
 
 export interface GuardLine {
   readonly ready: () => void
+  /** Has the guard find who opened a TCP flow and say so in the flow's event. */
+  readonly opened: (flow: string, source: Endpoint, target: Endpoint) => void
+  /** The flow will have no event. */
+  readonly forgotten: (flow: string) => void
+  /** @param flow the flow whose owner it is, of which the guard may know already; null: none */
   readonly owner: (
     transport: Transport,
     source: Endpoint,
     target: Endpoint | null,
+    flow: string | null,
   ) => Promise<Owner>
   /** Rejects when the kernel does not take them: the job must not learn of them then. */
   readonly admit: (
@@ -124,13 +130,15 @@ export function guardLine(
 
   return {
     ready: () => channel.send({ t: "ready" }),
-    owner: (transport, source, target) =>
+    opened: (flow, source, target) => channel.send({ t: "opened", flow, source, target }),
+    forgotten: (flow) => channel.send({ t: "forgotten", flow }),
+    owner: (transport, source, target, flow) =>
       new Promise((resolve) => {
         const timer = setTimeout(() => {
           asked.delete(id)
           resolve(nobody)
         }, ownerTimeoutMs)
-        const id = ask({ t: "owner", transport, source, target }, (answer) => {
+        const id = ask({ t: "owner", flow, transport, source, target }, (answer) => {
           clearTimeout(timer)
           resolve(answer.t === "owner" ? { process: answer.process, step: answer.step } : nobody)
         })

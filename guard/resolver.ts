@@ -27,7 +27,7 @@ export async function serve(order: Order, policy: Compiled, line: GuardLine): Pr
     nameVerdict: (name, type, process, step) => decideName(policy, { name, type, process, step }),
     mayResolveTo: (name, address) => mayResolveTo(policy, name, address),
     needsProcess: policy.policy.rules.some(({ by, step }) => by !== null || step !== null),
-    owner: ({ transport, source, target }) => line.owner(transport, source, target),
+    owner: ({ transport, source, target }) => line.owner(transport, source, target, null),
     admit: async (name, addresses, ttlMs) => {
       const sets = doors(name)
       if (sets.length > 0) await line.admit(sets, addresses, ttlMs)

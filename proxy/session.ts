@@ -32,6 +32,11 @@ export interface Owner {
 export interface World extends Judge, Ways, InsideWorld {
   /** Names that our resolver gave for an address, and that still hold. */
   readonly names: (address: Endpoint["address"]) => Promise<readonly Hostname[]>
+  /** A flow has begun: whoever records its event finds out who opened it while that can be seen. */
+  readonly opened: (flow: Flow) => void
+  /** A flow is over without an event. */
+  readonly forgotten: (flow: Flow) => void
+  /** Asked where a verdict needs it, and before a refusal, after which it could not be seen any more. */
   readonly owner: (flow: Flow) => Promise<Owner>
   /** Milliseconds since the epoch. */
   readonly now: () => number
@@ -103,6 +108,7 @@ export class Session {
 
   /** Asks what is to be asked, and begins to read. */
   start(): void {
+    if (this.#connection.phase === "over") return
     const { socket, inlet } = this.client
     inlet.take = (bytes) => this.#tell({ kind: "bytes", bytes })
     socket.on("error", this.#clientFailed)
@@ -112,9 +118,16 @@ export class Session {
     within(this.#world.names(flow.target.address), namesTimeoutMs, []).then((names) => {
       this.#tell({ kind: "names", names })
     }, unreachable)
-    this.#owner = within(this.#world.owner(flow), ownerTimeoutMs, nobody)
-    this.#owner.then((owner) => this.#tell({ kind: "owner", ...owner }), unreachable)
+    if (this.#world.needsProcess) {
+      this.#askOwner().then((owner) => this.#tell({ kind: "owner", ...owner }), unreachable)
+    } else this.#world.opened(flow)
     this.#read()
+  }
+
+  #askOwner(): Promise<Owner> {
+    const { flow } = this.#connection
+    this.#owner ??= within(this.#world.owner(flow), ownerTimeoutMs, nobody)
+    return this.#owner
   }
 
   /** Gives up an opening that takes up room others need. */
@@ -222,6 +235,7 @@ export class Session {
       case "forget":
         this.#release()
         this.client.socket.destroy()
+        this.#world.forgotten(this.#connection.flow)
         this.#end()
         return
     }
@@ -387,9 +401,9 @@ export class Session {
   /** Why not at once: a client that is refused ends, and then nobody can say any more who it was. */
   #refuse(by: Refusal): void {
     this.#release()
-    if (this.#connection.ownerKnown || this.#owner === null) return this.#refuseNow(by)
+    if (this.#connection.ownerKnown) return this.#refuseNow(by)
     const refuseNow = (): void => this.#refuseNow(by)
-    void within(this.#owner, refusalWaitMs, nobody).then(refuseNow)
+    void within(this.#askOwner(), refusalWaitMs, nobody).then(refuseNow)
   }
 
   #refuseNow(by: Refusal): void {

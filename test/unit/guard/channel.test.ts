@@ -20,8 +20,12 @@ const target = { address: "2001:db8::1", port: 443 }
 
 t.test("fromGate() takes the messages of a gate", (t) => {
   t.strictSame(fromGate({ t: "ready" }), { t: "ready" })
-  const owner = { t: "owner", id: 1, transport: "tcp", source, target }
+  const owner = { t: "owner", id: 1, flow: "w-1", transport: "tcp", source, target }
   t.strictSame(fromGate(owner), owner)
+  t.match(fromGate({ ...owner, flow: undefined }), { flow: null })
+  const opened = { t: "opened", flow: "w-1", source, target }
+  t.strictSame(fromGate({ ...opened, more: 1 }), opened)
+  t.strictSame(fromGate({ t: "forgotten", flow: "w-1", more: 1 }), { t: "forgotten", flow: "w-1" })
   t.strictSame(fromGate({ ...owner, target: null }), { ...owner, target: null })
   const admit = { t: "admit", id: 2, doors: ["udp_53_53"], addresses: [], ttlMs: 0 }
   t.strictSame(fromGate(admit), admit)
@@ -77,6 +81,14 @@ t.test("fromGate() refuses what is not as agreed", (t) => {
     { t: "order" },
     { t: "stop", id: 1 },
     { t: "__proto__", id: 1 },
+    { ...owner, flow: 7 },
+    { ...owner, flow: "x".repeat(65) },
+    { t: "opened", flow: null, source, target },
+    { t: "opened", flow: "w-1", source, target: null },
+    { t: "opened", flow: "w-1", source: 7, target },
+    { t: "opened", flow: "x".repeat(65), source, target },
+    { t: "forgotten" },
+    { t: "forgotten", flow: {} },
     { ...owner, id: "1" },
     { ...owner, id: -1 },
     { ...owner, id: 1.5 },

@@ -475,13 +475,38 @@ t.test("a gate hands connections to port 53 on", async (t) => {
   t.same(taken, [], `not on port ${port}`)
 })
 
+t.test(
+  "a gate asks who only where a verdict or a refusal needs it, and says what it forgets",
+  async (t) => {
+    const said: string[] = []
+    const tell = (word: string) => (flow: { readonly id: string }) => {
+      said.push(`${word} ${flow.id}`)
+      return Promise.resolve({ process: null, step: null })
+    }
+    const told = { opened: tell("opened"), forgotten: tell("forgotten"), owner: tell("owner") }
+    const talk = async (needsProcess: boolean, bytes: Buffer | null) => {
+      const { open, gate } = await lab(t, echo(), allowed, { ...told, needsProcess })
+      const client = open(bytes ?? undefined)
+      client.end()
+      await heard(client)
+      await gate.close()
+      return said.splice(0)
+    }
+    t.same(await talk(false, hello), ["opened f1"])
+    t.same(await talk(true, hello), ["owner f1"])
+    t.same(await talk(false, evilHello), ["opened f1", "owner f1"])
+    t.same(await talk(false, null), ["opened f1", "forgotten f1"])
+  },
+)
+
 t.test("a gate that ends records what still waits for its owner", async (t) => {
   const { open, gate, events } = await lab(t, echo(), allowed, {
     owner: () => new Promise(() => {}),
   })
-  const client = open(hello)
+  const client = open(evilHello)
   client.end("more")
   await heard(client)
+  t.same(events, [], "not recorded yet")
   await gate.close()
-  t.match(events, [{ kind: "flow", verdict: "allow", process: null }])
+  t.match(events, [{ kind: "flow", verdict: "deny", process: null }])
 })

@@ -132,6 +132,8 @@ export function world({ rules, mode = "block", resolves = {}, gave = {} }: Wante
       names: (target) => Promise.resolve((gave[target] ?? []).map(name)),
       resolve: (host) =>
         Promise.resolve({ addresses: (resolves[host] ?? []).map(address), reason: null }),
+      opened: () => {},
+      forgotten: () => {},
       owner: () => Promise.resolve({ process: null, step: null }),
       purse: () => null,
       record: (event) => {
