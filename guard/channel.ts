@@ -94,7 +94,7 @@ export type FromGate =
   | { readonly t: "lease"; readonly id: number; readonly rule: number; readonly bytes: number }
   | { readonly t: "return"; readonly rule: number; readonly bytes: number }
 
-/** Events in one message; the gate sends what it has once a turn. */
+/** Events in one message. */
 export const batchMax = 512
 /** Addresses of one answer. */
 const addressesMax = 256

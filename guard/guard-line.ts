@@ -45,17 +45,22 @@ const waitingMax = 4 * batchMax
 const unconfirmedMax = 4
 /** An owner that the guard has not named within this time is unknown: a job must not wait for ever. */
 const ownerTimeoutMs = 2_000
+/**
+ * How long events are gathered, in milliseconds: each message wakes both processes. The log gathers for
+ * longer before it writes.
+ */
+const gatherMs = 10
 
 const nobody: Owner = { process: null, step: null }
 
 type Ask = (message: object, then: (answer: FromGuard) => void) => number
 
-/** Events on their way to the guard: a batch a turn, a few batches unconfirmed, the rest waits. */
+/** Events on their way to the guard: in batches, a few of them unconfirmed, the rest waits. */
 class Outbox {
   readonly #ask: Ask
   readonly #waiting: TimedBody[] = []
   #unconfirmed = 0
-  #scheduled = false
+  #timer: NodeJS.Timeout | null = null
   #relieved: (() => void)[] = []
   #emptied: (() => void)[] = []
 
@@ -65,10 +70,8 @@ class Outbox {
 
   record(body: EventBody): Promise<void> | undefined {
     this.#waiting.push({ atMs: Date.now(), body })
-    if (!this.#scheduled) {
-      this.#scheduled = true
-      setImmediate(() => this.#flush())
-    }
+    if (this.#waiting.length >= batchMax) this.#flush()
+    else this.#timer ??= setTimeout(() => this.#flush(), gatherMs)
     if (this.#waiting.length < waitingMax) return undefined
     return new Promise((resolve) => this.#relieved.push(resolve))
   }
@@ -80,7 +83,8 @@ class Outbox {
   }
 
   #flush(): void {
-    this.#scheduled = false
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#timer = null
     while (this.#waiting.length > 0 && this.#unconfirmed < unconfirmedMax) {
       const batch = this.#waiting.splice(0, batchMax)
       this.#unconfirmed++

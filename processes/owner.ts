@@ -3,6 +3,7 @@
  *
  * The kernel names the socket's inode (sock_diag, in `kernel/`); this room finds who holds it open.
  */
+import { isDeepStrictEqual } from "node:util"
 import { LRUCache } from "lru-cache"
 import { addressBytes } from "../net/address.ts"
 import type { Address } from "../net/address.ts"
@@ -34,19 +35,32 @@ const redirectedPort = 53
 /** `later`: the socket has a holder, but the job's processes were listed too recently to list anew. */
 export type Found = Process | null | "later"
 
+interface Shown {
+  readonly process: Process
+  readonly readAtMs: number
+}
+
 /** Gives the function that answers for one job. */
 export function ownerFinder(
   source: OwnerSource,
 ): (transport: Transport, from: Endpoint, to: Endpoint | null) => Found {
-  const shown = new LRUCache<number, Process>({ max: processesKept, ttl: processFreshMs })
+  const shown = new LRUCache<number, Shown>({ max: processesKept })
   let recent: { readonly pid: number; readonly descriptors: Descriptors }[] = []
 
   const describe = (pid: number): Process | null => {
-    const known = source.exact ? undefined : shown.get(pid)
-    if (known !== undefined) return known
-    const found = processOf(pid, source.members.has, source.redact)
-    if (found !== null) shown.set(pid, found)
-    return found
+    const known = shown.get(pid)
+    const nowMs = source.now()
+    const age = known === undefined ? -1 : nowMs - known.readAtMs
+    if (!source.exact && known !== undefined && age >= 0 && age < processFreshMs) {
+      return known.process
+    }
+    const read = processOf(pid, source.members.has, source.redact)
+    if (read === null) return null
+    // Why: thousands of flows of one process need not hold a copy each.
+    const process =
+      known !== undefined && isDeepStrictEqual(known.process, read) ? known.process : read
+    shown.set(pid, { process, readAtMs: nowMs })
+    return process
   }
 
   const holder = (inode: number): number | "later" | null => {

@@ -23,8 +23,6 @@ const staggerMs = 250
 export const connectTimeoutMs = 20_000
 /** Most addresses tried of one name. glibc's resolver passes on 35; more than a few never help. */
 const attemptsMax = 8
-/** First probe of an idle connection; the kernel's own default is two hours. */
-export const keepAliveMs = 60_000
 
 export interface Resolved {
   readonly addresses: readonly Address[]
@@ -223,8 +221,6 @@ class Attempts {
       host: address,
       port: this.#port,
       noDelay: true,
-      keepAlive: true,
-      keepAliveInitialDelay: keepAliveMs,
       allowHalfOpen: true,
       onread: inlet.onread,
     })

@@ -11,7 +11,6 @@ import type { Endpoint } from "../net/endpoint.ts"
 import { printEndpoint } from "../net/endpoint.ts"
 import type { Drop, EventBody } from "../events/event.ts"
 import type { Flow } from "../flows/flow.ts"
-import { keepAliveMs } from "./dial.ts"
 import { Inlet, proveInlets, trimInlets } from "./inlet.ts"
 import { Session } from "./session.ts"
 import type { World } from "./session.ts"
@@ -80,8 +79,6 @@ export class Gate {
         allowHalfOpen: true,
         pauseOnConnect: true,
         noDelay: true,
-        keepAlive: true,
-        keepAliveInitialDelay: keepAliveMs,
       },
       (socket) => this.#accept(socket),
     )

@@ -50,6 +50,14 @@ const namesTimeoutMs = 5_000
 /** How long a refusal is held back for the guard's word. */
 const refusalWaitMs = 250
 
+/** First probe of an idle connection; the kernel's own default is two hours. */
+const keepAliveMs = 60_000
+/**
+ * Only connections older than this are probed, in milliseconds: it takes four system calls for each
+ * socket, and most connections live for less.
+ */
+const keepAliveAfterMs = 10_000
+
 const serverFirst = { kind: "opaque", serverFirst: true } as const
 /** RFC 4253 §4.2. */
 const sshGreeting = "SSH-"
@@ -90,6 +98,7 @@ export class Session {
   /** Bytes moved when the server last looked: see idleSince. */
   #moved = -1
   #movedAtMs: number
+  #keptAlive = false
 
   constructor(client: Side, flow: Flow, world: World, life: Life) {
     this.client = client
@@ -137,6 +146,7 @@ export class Session {
 
   /** Since when nothing has moved; called now and then, so that bytes need not be timed. */
   idleSince(nowMs: number): number {
+    if (nowMs - this.#connection.flow.openedAtMs >= keepAliveAfterMs) this.#keepAlive()
     const flowing = this.#flowing
     if (flowing === null) return nowMs
     const moved = flowing.bytesSent + flowing.bytesReceived
@@ -145,6 +155,12 @@ export class Session {
       this.#movedAtMs = nowMs
     } else flowing.rest()
     return this.#movedAtMs
+  }
+
+  #keepAlive(): void {
+    if (this.#keptAlive || this.#upstream === null) return
+    this.#keptAlive = true
+    for (const { base } of [this.client, this.#upstream.side]) base.setKeepAlive(true, keepAliveMs)
   }
 
   /** Ends a connection that flows. */
