@@ -22,7 +22,7 @@ import { askedKey, lineKey, Lines, sameAnswer } from "./lines.ts"
 import type { Line, NameLine, RecordName } from "./lines.ts"
 import { errorOf, localAnswer, nothing } from "./local.ts"
 import { Lookup } from "./lookup.ts"
-import type { Admit } from "./lookup.ts"
+import type { Admit, Changed } from "./lookup.ts"
 import { messageBytesMax, plainUdpBytes, readQuery, udpBytesMax } from "./message.ts"
 import { isTruncated, writeFault, writeReply } from "./message.ts"
 import type { Fault, Query } from "./message.ts"
@@ -54,6 +54,7 @@ export interface AskerOptions {
   readonly needsProcess: boolean
   readonly owner: FindOwner
   readonly admit: Admit
+  readonly changed?: Changed
   readonly record: RecordName
   readonly special?: SpecialRanges
   /** Names answered here and nowhere else, such as the machine's own. */
@@ -115,6 +116,7 @@ export class Asker implements Answerer {
       names: this.#names,
       mayResolveTo: options.mayResolveTo,
       admit: options.admit,
+      changed: options.changed ?? (() => null),
       now: this.#now,
     })
   }
@@ -129,6 +131,10 @@ export class Asker implements Answerer {
 
   overlooked(): void {
     this.#lines.overlooked()
+  }
+
+  untilOf(address: Address): number | null {
+    return this.#names.untilOf(address, this.#now())
   }
 
   namesOf(address: Address): Hostname[] {

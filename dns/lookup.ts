@@ -26,6 +26,12 @@ export type Admit = (
   ttlMs: number,
 ) => Promise<void> | null
 
+/**
+ * Addresses have a name more than before. Resolves when all who may know the names of one know it; null:
+ * nobody does. A rejection withholds the answer.
+ */
+export type Changed = (addresses: readonly Address[]) => Promise<void> | null
+
 interface Surroundings {
   readonly mode: Mode
   readonly upstreams: Upstreams
@@ -33,6 +39,7 @@ interface Surroundings {
   readonly names: Names
   readonly mayResolveTo: (name: Hostname, address: Address) => boolean
   readonly admit: Admit
+  readonly changed: Changed
   readonly now: () => number
 }
 
@@ -94,12 +101,19 @@ export class Lookup {
     return { addresses, reason: failure ?? "upstream-failed" }
   }
 
+  /** From here on the name is known; the answer must wait for those who were told otherwise. */
+  #learn(name: Hostname, { addresses, ttlMs }: Found): Promise<void> | null {
+    const { names, changed, now } = this.#surroundings
+    const news = names.remember(name, addresses, ttlMs, now())
+    return news.length === 0 ? null : changed(news)
+  }
+
   close(): void {
     this.#surroundings.upstreams.close()
   }
 
   async #ask(name: Hostname, wire: string, type: number, denied: boolean): Promise<Found> {
-    const { mode, upstreams, names, mayResolveTo, admit, now } = this.#surroundings
+    const { mode, upstreams, mayResolveTo, admit, now } = this.#surroundings
     const response = await upstreams.ask(wire, type, denied)
     const admission = {
       admits: (address: Address) => mayResolveTo(name, address),
@@ -112,10 +126,10 @@ export class Lookup {
     if (made.addresses.length > 0) {
       try {
         await admit(name, made.addresses, heldMs(made.ttlMs))
+        await this.#learn(name, made)
       } catch {
         return notFound("infrastructure", now())
       }
-      names.remember(name, made.addresses, made.ttlMs, now())
     }
     this.#cache.put(wire, type, made)
     return made

@@ -21,13 +21,21 @@ export class Names {
   /** For each address: name → until when, milliseconds. */
   readonly #names = new LRUCache<Address, Map<Hostname, number>>({ max: addressesMax })
 
-  remember(name: Hostname, addresses: readonly Address[], ttlMs: number, nowMs: number): void {
+  /** @returns the addresses for which the name was not known */
+  remember(
+    name: Hostname,
+    addresses: readonly Address[],
+    ttlMs: number,
+    nowMs: number,
+  ): readonly Address[] {
     const until = nowMs + heldMs(ttlMs)
+    const changed: Address[] = []
     for (const given of addresses) {
       const address = unmap(given)
       let names = this.#names.get(address)
       if (names === undefined) this.#names.set(address, (names = new Map()))
       const before = names.get(name) ?? 0
+      if (before <= nowMs) changed.push(address)
       // Why: taken out and put back, so that the first key is the one not seen for longest.
       names.delete(name)
       if (names.size >= namesPerAddressMax) {
@@ -38,6 +46,16 @@ export class Names {
       }
       names.set(name, Math.max(before, until))
     }
+    return changed
+  }
+
+  /** When the first of an address's names ends to hold, milliseconds; null: it has none. */
+  untilOf(address: Address, nowMs: number): number | null {
+    const names = this.namesOf(address, nowMs)
+    const known = this.#names.get(unmap(address))
+    return names.length === 0
+      ? null
+      : names.reduce((first, name) => Math.min(first, known?.get(name) ?? first), Infinity)
   }
 
   /** The names that still hold, newest last. */

@@ -19,6 +19,8 @@ export interface Resolver {
   resolve(name: Hostname): Promise<Resolved>
   /** Names that were given for an address and still hold, newest last. */
   namesOf(address: Address): Hostname[]
+  /** Until when they all hold, milliseconds, unless `changed` says otherwise; null: there are none. */
+  untilOf(address: Address): number | null
   /** Answers questions on a connection that was accepted elsewhere. */
   serveTcp(socket: Socket, target: Endpoint | null): void
   /** Ports listened on, in the order of the listeners. */
@@ -40,6 +42,7 @@ export async function startResolver(options: ResolverOptions): Promise<Resolver>
   return {
     resolve: (name) => asker.resolve(name),
     namesOf: (address) => asker.namesOf(address),
+    untilOf: (address) => asker.untilOf(address),
     serveTcp: (socket, target) => connections.serve(socket, target),
     ports: listening.map(({ port }) => port),
     close() {

@@ -7,13 +7,15 @@ import { decideName, mayResolveTo } from "../policies/decide-name.ts"
 import type { Order } from "./channel.ts"
 import type { GuardLine } from "./guard-line.ts"
 import type { Serving } from "./serving.ts"
-import { serveNames } from "./resolver-link.ts"
+import { serveNames, type NameServer } from "./resolver-link.ts"
 
 /** Serves until the process ends. */
 export async function serve(order: Order, policy: Compiled, line: GuardLine): Promise<Serving> {
   const doors = doorsFor(policy)
   const own = parseHostname(order.job.hostname)
+  let names: NameServer | null = null
   const resolver = await startResolver({
+    changed: (addresses) => names?.changed(addresses) ?? null,
     mode: policy.mode,
     listeners: [
       ...order.listeners.map((fd) => ({ transport: "tcp" as const, fd })),
@@ -36,7 +38,7 @@ export async function serve(order: Order, policy: Compiled, line: GuardLine): Pr
     special: policy.special,
     ...(own === null ? {} : { locals: new Map([[own, order.job.addresses]]) }),
   })
-  await serveNames(order.resolverPath, resolver)
+  names = await serveNames(order.resolverPath, resolver)
   return {
     stop: async () => {
       resolver.close()

@@ -22,6 +22,19 @@ void t.test("Names holds an answer without a time to live for a minute and more"
   t.same(names.namesOf(ip("192.0.2.1"), 90_000), [])
 })
 
+void t.test("Names says which addresses have a name more, and until when all hold", async (t) => {
+  const names = new Names()
+  const [one, other] = [ip("192.0.2.1"), ip("192.0.2.2")]
+  t.equal(names.untilOf(one, 0), null)
+  t.same(names.remember(name("a.test"), [one], 300_000, 0), [one])
+  t.same(names.remember(name("a.test"), [one, other], 400_000, 0), [other])
+  t.equal(names.untilOf(one, 0), 430_000)
+  t.same(names.remember(name("b.test"), [one], 0, 0), [one])
+  t.equal(names.untilOf(one, 0), 90_000, "the first that ends")
+  t.equal(names.untilOf(one, 90_000), 430_000)
+  t.same(names.remember(name("b.test"), [one], 0, 90_000), [one], "it had ended")
+})
+
 void t.test("Names never shortens what it promised", async (t) => {
   const names = new Names()
   names.remember(name("a.test"), [ip("192.0.2.1")], 300_000, 0)
