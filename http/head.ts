@@ -6,8 +6,15 @@
  * upstream cannot read anything else (RFC 9110, RFC 9112 §11). No I/O.
  */
 import type { Reason } from "../flows/reason.ts"
-import { authorityOf, methodPattern, originOf, overriding } from "./authority.ts"
-import { pathOf, printAuthority, sameAuthority } from "./authority.ts"
+import {
+  authorityOf,
+  originOf,
+  pathOf,
+  printAuthority,
+  sameAuthority,
+  methodPattern,
+  overriding,
+} from "./authority.ts"
 import type { Scheme } from "./authority.ts"
 import { decisive, fieldLine, hopByHop, isToken, keyOf, namesIn, trimmed } from "./field.ts"
 import type { Field, RequestHead } from "./request.ts"
