@@ -42,8 +42,8 @@ export function authorityOf(text: string): Authority | null {
 }
 
 /** Whether two name the same host and port. */
-export function sameAuthority(one: Authority, other: Authority, scheme: Scheme): boolean {
-  if (one.host !== other.host || one.address !== other.address) return false
+export function sameAuthority(one: Authority, other: Authority | null, scheme: Scheme): boolean {
+  if (other === null || one.host !== other.host || one.address !== other.address) return false
   const port = defaultPorts[scheme]
   return (one.port ?? port) === (other.port ?? port)
 }

@@ -63,7 +63,7 @@ class Http1 implements Relay {
   readonly #outlet: Outlet
   readonly #reply: ReplyLane
   readonly #held = new Held()
-  #reader: HeadReader
+  readonly #reader: HeadReader
   #phase: Phase = "head"
   #turn: Turn | null = null
   /** Bytes of the client that wait. */
@@ -224,7 +224,6 @@ class Http1 implements Relay {
 
   /** Ready for the next head. */
   #forgetHead(): void {
-    this.#reader = new HeadReader(this.#options.scheme)
     if (this.#held.length === 0) return
     this.#held.clear()
     this.#links.timer(null)

@@ -105,8 +105,7 @@ export class ReplyLane {
       return null
     }
     if (found === "broken") return { broken: "Its head cannot be read." }
-    this.#reader = new ReplyReader()
-    held.clear()
+    if (before > 0) held.clear()
     const used = found.length - before
     if (used < bytes.length) this.rest = bytes.subarray(used)
     if (found.status === 101) return this.#switch(found)
