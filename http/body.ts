@@ -61,7 +61,8 @@ export class BodyReader {
     this.#strict = of === "request"
     this.#chunked = framing.kind === "chunked"
     this.#left = framing.kind === "length" ? framing.bytes : 0
-    this.#part = begins[framing.kind]
+    const empty = framing.kind === "length" && framing.bytes === 0
+    this.#part = empty ? "done" : begins[framing.kind]
   }
 
   get done(): boolean {
@@ -155,9 +156,9 @@ export class BodyReader {
         if (byte === 13) return "end-lf"
         return !this.#strict || isNameByte(byte) ? "trailer-name" : "broken"
       case "trailer-name":
-        if (!this.#strict && byte === 13) return "trailer-lf"
         if (byte === 58) return "trailer-value"
-        return !this.#strict || isNameByte(byte) ? "trailer-name" : "broken"
+        if (this.#strict) return isNameByte(byte) ? "trailer-name" : "broken"
+        return byte === 13 ? "trailer-lf" : byte === 10 ? "broken" : "trailer-name"
       case "trailer-value":
         if (byte === 13) return "trailer-lf"
         return (byte < 32 && byte !== 9) || byte === 127 ? "broken" : "trailer-value"

@@ -96,7 +96,9 @@ class Http1 implements Relay {
     if (this.#phase === "over") return
     if (this.#phase === "raw") return this.#reply.pass(bytes, false)
     const turn = this.#turn
-    if (turn === null) return this.#reset("The upstream spoke without being asked.")
+    if (turn === null || this.#outlet.bytes === 0) {
+      return this.#reset("The upstream spoke without being asked.")
+    }
     const last = this.#unsent || (this.#clientEnded && this.#rest === null)
     const passed = this.#reply.read(bytes, last)
     if (passed === "more") return
@@ -135,7 +137,11 @@ class Http1 implements Relay {
     const raw = this.#phase === "raw"
     this.#phase = "over"
     if (turn === null) return
-    this.#record(turn, this.#reply.status, detail ?? (raw ? null : "It was broken off."))
+    this.#record(
+      turn,
+      this.#reply.status,
+      detail ?? (raw ? null : "The connection ended before the reply."),
+    )
   }
 
   /** Reads the client's bytes, as far as they may be read now. */
@@ -144,10 +150,17 @@ class Http1 implements Relay {
     while (rest !== null && rest.length > 0) {
       if (this.#phase === "over") return
       if (this.#phase === "later" || this.#outlet.waits) return this.#wait(rest, owned)
-      if (this.#phase === "raw") return this.#outlet.send(rest, owned)
-      rest = this.#phase === "head" ? this.#takeHead(rest) : this.#takeBody(rest, owned)
+      rest = this.#takePart(rest, owned)
     }
     if (this.#outlet.waits) this.#pause()
+  }
+
+  /** What follows the head, or the body; null: nothing does. */
+  #takePart(bytes: Buffer, owned: boolean): Buffer | null {
+    if (this.#phase === "head") return this.#takeHead(bytes)
+    if (this.#phase === "body") return this.#takeBody(bytes, owned)
+    this.#outlet.send(bytes, owned)
+    return null
   }
 
   #wait(bytes: Buffer, owned: boolean): void {
@@ -345,6 +358,8 @@ class Http1 implements Relay {
   /** The reply cannot be read. */
   #failed(turn: Turn, why: string): void {
     const detail = `The upstream's reply: ${why}`
+    // Why: the verdict on what went on stays; that the reply was cut off is only told.
+    if (this.#reply.begun) return this.#reset(detail)
     this.#stop(turn, "upstream-failed", detail)
     this.#giveUp(turn, detail)
   }
@@ -393,6 +408,7 @@ class Http1 implements Relay {
       bytesReceived: this.#reply.bytes,
       detail,
     })
+    this.#outlet.begin(null)
   }
 }
 

@@ -9,8 +9,8 @@ import type { Reply } from "../http/reply.ts"
 import { Held } from "./held.ts"
 import type { Links } from "./relay.ts"
 
-/** Most interim replies (1xx) to one request. curl and Node take any number. */
-export const interimRepliesMax = 64
+/** Most interim replies (1xx) to one request. curl and Node take any number; 102 may come each second. */
+export const interimRepliesMax = 1_000
 
 export type Passed =
   /** It goes on. */
@@ -77,6 +77,7 @@ export class ReplyLane {
 
   /** Passes bytes that nobody reads any more. */
   pass(bytes: Buffer, owned: boolean): void {
+    if (bytes.length === 0) return
     this.bytes += bytes.length
     this.#toClient(bytes, owned)
   }
