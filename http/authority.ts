@@ -27,6 +27,18 @@ const plainHost = /^(?:[0-9a-z][0-9a-z-]{0,62}\.){1,4}[a-z]{2,12}$/
 
 /** `host[:port]`, nothing else: no userinfo, no list. null where it is none. */
 export function authorityOf(text: string): Authority | null {
+  // Why: one connection's requests are nearly all for one authority.
+  if (text !== lastText) {
+    lastAuthority = parsedAuthority(text)
+    lastText = text
+  }
+  return lastAuthority
+}
+
+let lastText = ""
+let lastAuthority: Authority | null = null
+
+function parsedAuthority(text: string): Authority | null {
   const parts = authorityPattern.exec(text)
   if (parts === null) return null
   const [, name = "", digits] = parts

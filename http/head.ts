@@ -6,7 +6,7 @@
  * upstream cannot read anything else (RFC 9110, RFC 9112 §11). No I/O.
  */
 import type { Reason } from "../flows/reason.ts"
-import { originOf, pathOf, sameAuthority } from "./authority.ts"
+import { originOf, pathOf, sameAuthority, methodPattern } from "./authority.ts"
 import type { Scheme } from "./authority.ts"
 import { blockOf } from "./block.ts"
 import type { Block } from "./block.ts"
@@ -135,9 +135,6 @@ export class HeadReader {
     return block
   }
 }
-
-/** Methods have case (RFC 9110 §9.1), and some servers forget it: only upper case is taken. */
-const methodPattern = /^[A-Z][A-Z-]{0,31}$/
 
 interface RequestLine {
   readonly method: string

@@ -9,14 +9,14 @@ import {
   authorityOf,
   printAuthority,
   methodPattern,
-  overriding,
   pathOf,
   sameAuthority,
   targetPattern,
 } from "./authority.ts"
 import { fieldBytesMax, writeField } from "./hpack-writer.ts"
 import type { RequestHead } from "./request.ts"
-import type { HeaderField } from "./static-table.ts"
+import { marks } from "./header-field.ts"
+import type { HeaderField } from "./header-field.ts"
 import { tokenOf } from "./token.ts"
 
 /** A request that has one meaning. */
@@ -42,47 +42,15 @@ function malformed(detail: string): Broken {
   return { broken: "malformed", detail, replies: false }
 }
 
-/** What a field is for, where it is more than a field. */
-type Kind =
-  | "hop" // of a connection, which HTTP/2 does not know (RFC 9113 §8.2.2)
-  | "host"
-  | "length"
-  | "te"
-  | "expect"
-  | "overriding"
-
-const kinds: ReadonlyMap<string, Kind> = new Map<string, Kind>([
-  ["connection", "hop"],
-  ["keep-alive", "hop"],
-  ["proxy-connection", "hop"],
-  ["transfer-encoding", "hop"],
-  ["upgrade", "hop"],
-  ["http2-settings", "hop"],
-  ["host", "host"],
-  ["content-length", "length"],
-  ["te", "te"],
-  ["expect", "expect"],
-  ...[...overriding].map((name) => [name, "overriding"] as const),
-])
-
 /** Fields that no trailer may hold, because they say what the request is (RFC 9110 §6.5.1). */
-const headOnly = new Set([...kinds.keys(), "trailer", "content-encoding", "content-type", "range"])
-
-/** Names in lower case (RFC 9113 §8.2; RFC 9110 §5.6.2). */
-const namePattern = /^[!#$%&'*+.^_`|~0-9a-z-]+$/
-/** Control characters, and white space at either end (RFC 9113 §8.2.1; RFC 9110 §5.5). */
-const badValue = /[^\t -~\x80-\xff]|^[\t ]|[\t ]$/
-/** What no peer may send: it ends a field where HTTP/1.1 follows (RFC 9113 §8.2.1). */
-const brokenValue = /[\0\r\n]/
+const headOnly: ReadonlySet<string> = new Set([
+  "trailer",
+  "content-encoding",
+  "content-type",
+  "content-range",
+  "range",
+])
 const lengthPattern = /^(?:0|[1-9]\d{0,14})$/
-
-/** What is wrong with a field's name, or null. */
-function badName(name: string): string | null {
-  if (!namePattern.test(name)) return "a field's name is no lower-case token"
-  // Why: some servers take `_` for `-`, and so a second Content-Length that no reader here saw.
-  if (name.includes("_") && kinds.has(name.replaceAll("_", "-"))) return `the field "${name}"`
-  return null
-}
 
 interface Pseudo {
   method: string | null
@@ -93,21 +61,30 @@ interface Pseudo {
 
 /** Takes a pseudo-header field (RFC 9113 §8.3.1); gives what is wrong with it, or null. */
 function takePseudo(pseudo: Pseudo, name: string, value: string): string | null {
+  let before: string | null
   switch (name) {
     case ":method":
+      before = pseudo.method
+      pseudo.method = value
+      break
     case ":scheme":
+      before = pseudo.scheme
+      pseudo.scheme = value
+      break
     case ":authority":
-    case ":path": {
-      const key = name.slice(1) as keyof Pseudo
-      if (pseudo[key] !== null) return `${name} twice`
-      pseudo[key] = value
-      return null
-    }
+      before = pseudo.authority
+      pseudo.authority = value
+      break
+    case ":path":
+      before = pseudo.path
+      pseudo.path = value
+      break
     case ":protocol":
       return "extended CONNECT"
     default:
       return "a pseudo-header field that requests have not"
   }
+  return before === null ? null : `${name} twice`
 }
 
 /** What the regular fields say beside themselves. */
@@ -119,37 +96,37 @@ interface Sayings {
   te: boolean
 }
 
-/** Takes a regular field; gives what is wrong with it, or null. */
-function takeField(sayings: Sayings, name: string, value: string): string | null {
-  const kind = kinds.get(name)
-  const wrong = kind === undefined ? badName(name) : null
-  if (wrong !== null) return wrong
-  if (badValue.test(value)) return "a field's value has control characters or outer white space"
-  switch (kind) {
-    case "hop":
-      return `the field "${name}"`
+/** What is wrong with a field of the client's, or null. */
+function flawOf({ name, marks: found }: HeaderField): string | null {
+  if ((found & marks.badName) !== 0) return "a field's name is no lower-case token"
+  if ((found & marks.hop) !== 0) return `the field "${name}"`
+  if ((found & marks.badValue) === 0) return null
+  return "a field's value has control characters or outer white space"
+}
+
+/** Takes a decisive field; gives what is wrong with it, or null. */
+function takeDecisive(said: Sayings, name: string, value: string): string | null {
+  switch (name) {
     case "te":
-      if (value !== "trailers" || sayings.te) return "te other than trailers"
-      sayings.te = true
+      if (value !== "trailers" || said.te) return "te other than trailers"
+      said.te = true
       return null
-    case "length":
-      if (sayings.bodyBytes !== null) return "content-length twice"
+    case "content-length":
+      if (said.bodyBytes !== null) return "content-length twice"
       // Why: fifteen digits stay exact in a number.
       if (!lengthPattern.test(value)) return "content-length is no number"
-      sayings.bodyBytes = Number(value)
+      said.bodyBytes = Number(value)
       return null
     case "host":
-      if (sayings.host !== null) return "host twice"
-      sayings.host = value
+      if (said.host !== null) return "host twice"
+      said.host = value
       return null
     case "expect":
-      if (sayings.expect !== null) return "expect twice"
-      sayings.expect = value
+      if (said.expect !== null) return "expect twice"
+      said.expect = value
       return null
-    case "overriding":
-      sayings.overridden = true
-      return null
-    case undefined:
+    default:
+      said.overridden = true
       return null
   }
 }
@@ -160,18 +137,30 @@ export function requestOf(fields: readonly HeaderField[]): RequestRead {
   const said: Sayings = { host: null, bodyBytes: null, expect: null, overridden: false, te: false }
   const regular: HeaderField[] = []
   for (const field of fields) {
-    const { name, value } = field
-    let wrong: string | null
-    if (name.startsWith(":")) {
-      wrong = regular.length > 0 || said.host !== null ? lateField : takePseudo(pseudo, name, value)
-    } else {
-      wrong = takeField(said, name, value)
-      // Why: what Host says, `:authority` says.
-      if (name !== "host") regular.push(field)
+    if (field.marks === 0) {
+      regular.push(field)
+      continue
     }
+    const wrong = flawOf(field) ?? takeMarked(pseudo, said, field, regular)
     if (wrong !== null) return malformed(wrong)
   }
   return understood(pseudo, said, regular)
+}
+
+/** Takes a field that is more than a field; gives what is wrong with it, or null. */
+function takeMarked(
+  pseudo: Pseudo,
+  said: Sayings,
+  field: HeaderField,
+  regular: HeaderField[],
+): string | null {
+  const { name, value, marks: found } = field
+  if ((found & marks.pseudo) !== 0) {
+    return regular.length > 0 || said.host !== null ? lateField : takePseudo(pseudo, name, value)
+  }
+  // Why: what Host says, `:authority` says.
+  if (name !== "host") regular.push(field)
+  return (found & marks.decisive) === 0 ? null : takeDecisive(said, name, value)
 }
 
 const lateField = "a pseudo-header field after others"
@@ -260,12 +249,12 @@ export function writeFields(target: Buffer, at: number, fields: readonly HeaderF
  * nobody was asked (RFC 9110 §6.5.1 lets them be left out). A text says what is malformed.
  */
 export function trailersOf(fields: readonly HeaderField[]): readonly HeaderField[] | string {
-  for (const { name, value } of fields) {
-    if (name.startsWith(":")) return "a pseudo-header field in trailers"
-    const wrong = badName(name)
+  for (const field of fields) {
+    const { name, marks: found } = field
+    if ((found & marks.pseudo) !== 0) return "a pseudo-header field in trailers"
+    const wrong = flawOf(field)
     if (wrong !== null) return wrong
-    if (headOnly.has(name)) return `the trailer "${name}"`
-    if (badValue.test(value)) return "a trailer has control characters or outer white space"
+    if ((found & marks.decisive) !== 0 || headOnly.has(name)) return `the trailer "${name}"`
   }
   return fields.filter((field) => tokenOf([field], "/") === "none")
 }
@@ -288,21 +277,20 @@ export function replyOf(fields: readonly HeaderField[], trailers: boolean): Repl
     // Why: it has no meaning in HTTP/2 (RFC 9113 §8.6).
     if (status === 101) return ":status is 101"
   }
-  let cuts = false
+  let all = 0
   for (let index = trailers ? 0 : 1; index < fields.length; index++) {
-    const { name, value } = fields[index] ?? { name: "", value: "" }
-    if (!namePattern.test(name)) return "a field's name is no lower-case token"
-    if (brokenValue.test(value)) return "a field's value has line ends"
-    if (kinds.get(name) === "hop") return `the field "${name}"`
-    if (name === "alt-svc") cuts = true
+    all |= fields[index]?.marks ?? 0
   }
-  return { status, cuts }
+  if ((all & (marks.badName | marks.pseudo)) !== 0) return "a field's name is no lower-case token"
+  if ((all & marks.brokenValue) !== 0) return "a field's value has line ends"
+  if ((all & marks.hop) !== 0) return "a field of a connection"
+  return { status, cuts: (all & marks.otherWays) !== 0 }
 }
 
 /**
  * What of a reply goes on: all but the news of other ways to the same host, which would lead past
  * whoever reads this connection (RFC 7838).
  */
-export function isKept({ name }: HeaderField): boolean {
-  return name !== "alt-svc"
+export function isKept(field: HeaderField): boolean {
+  return (field.marks & marks.otherWays) === 0
 }

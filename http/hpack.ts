@@ -5,8 +5,10 @@
  * What is written is in hpack-writer.ts, and needs no table.
  */
 import { huffmanText } from "./huffman.ts"
+import { marksOf } from "./header-field.ts"
+import type { HeaderField } from "./header-field.ts"
+import { KnownFields } from "./known-fields.ts"
 import { staticTable } from "./static-table.ts"
-import type { HeaderField } from "./static-table.ts"
 
 /** SETTINGS_HEADER_TABLE_SIZE until it is said otherwise (RFC 9113 §6.5.2), in bytes. */
 export const tableBytesDefault = 4_096
@@ -32,6 +34,8 @@ export interface HeaderBlock {
 const integerBytesMax = 4
 /** Most fields that a table of the default size can hold. */
 const tableFieldsMax = tableBytesDefault / fieldOverheadBytes
+/** For all connections: what bytes mean without a table, they mean everywhere. */
+const knownFields = new KnownFields()
 const nothing: Buffer = Buffer.alloc(0)
 
 /** One direction of one connection. */
@@ -94,17 +98,34 @@ export class HpackDecoder {
 
   /** RFC 7541 §6.1, §6.2. null: broken. */
   #field(): HeaderField | null {
-    const first = this.#source[this.#at] ?? 0
+    const from = this.#at
+    const first = this.#source[from] ?? 0
     if ((first & 0x80) !== 0) return this.#found(this.#integer(127))
     const kept = (first & 0x40) !== 0
     if (!kept && (first & 0x20) !== 0) return this.#fail()
     const index = this.#integer(kept ? 63 : 15)
-    const name = index === 0 ? this.#string() : (this.#found(index)?.name ?? null)
-    const value = name === null ? null : this.#string()
-    if (name === null || value === null) return this.#fail()
-    const field = { name, value, sensitive: (first & 0x50) === 0x10 }
+    const nameFrom = this.#at
+    if (index === 0) this.#skip()
+    const valueFrom = this.#at
+    this.#skip()
+    if (this.#broken) return null
+    // Why: what stands in the dynamic table means something for this connection alone.
+    const alone = index <= staticTable.length
+    const known = alone ? knownFields.find(this.#source, from, this.#at) : null
+    const field = known ?? this.#literal(first, index, nameFrom, valueFrom)
+    if (field === null) return null
+    if (alone && known === null && !field.sensitive) {
+      knownFields.add(this.#source, from, this.#at, field)
+    }
     if (kept) this.#keep(field)
     return field
+  }
+
+  #literal(first: number, index: number, nameFrom: number, valueFrom: number): HeaderField | null {
+    const name = index === 0 ? this.#text(nameFrom) : (this.#found(index)?.name ?? null)
+    const value = this.#text(valueFrom)
+    if (name === null || value === null) return this.#fail()
+    return { name, value, sensitive: (first & 0x50) === 0x10, marks: marksOf(name, value) }
   }
 
   #found(index: number): HeaderField | null {
@@ -151,18 +172,25 @@ export class HpackDecoder {
     return 0
   }
 
-  /** RFC 7541 §5.2. null: broken. */
-  #string(): string | null {
-    if (this.#at >= this.#end) return this.#fail()
-    const coded = ((this.#source[this.#at] ?? 0) & 0x80) !== 0
+  /** Goes past a string. */
+  #skip(): void {
+    if (this.#at >= this.#end) this.#broken = true
     const length = this.#integer(127)
-    const to = this.#at + length
-    if (this.#broken || to > this.#end) return this.#fail()
-    const text = coded
-      ? huffmanText(this.#source, this.#at, to)
-      : this.#source.toString("latin1", this.#at, to)
-    this.#at = to
-    return text ?? this.#fail()
+    this.#at += length
+    if (this.#at > this.#end) this.#broken = true
+  }
+
+  /** The string that begins at `from`, which was gone past. null: broken (RFC 7541 §5.2). */
+  #text(from: number): string | null {
+    const after = this.#at
+    this.#at = from
+    const coded = ((this.#source[from] ?? 0) & 0x80) !== 0
+    const length = this.#integer(127)
+    const start = this.#at
+    this.#at = after
+    return coded
+      ? huffmanText(this.#source, start, start + length)
+      : this.#source.toString("latin1", start, start + length)
   }
 
   #fail(): null {

@@ -1,11 +1,6 @@
 /** The static table of HPACK (RFC 7541 Appendix A). Data only. */
-import type { Field } from "./request.ts"
-
-/** A field of a header list, as HPACK carries it. */
-export interface HeaderField extends Field {
-  /** Never to be put in a table, by whoever passes it on (RFC 7541 §7.1.3). */
-  readonly sensitive: boolean
-}
+import { marksOf } from "./header-field.ts"
+import type { HeaderField } from "./header-field.ts"
 
 const text = `
 :authority
@@ -77,7 +72,8 @@ export const staticTable: readonly HeaderField[] = text
   .map((line) => {
     const space = line.indexOf(" ")
     const name = space === -1 ? line : line.slice(0, space)
-    return { name, value: space === -1 ? "" : line.slice(space + 1), sensitive: false }
+    const value = space === -1 ? "" : line.slice(space + 1)
+    return { name, value, sensitive: false, marks: marksOf(name, value) }
   })
 
 /** Each name's first index. */

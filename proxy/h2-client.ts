@@ -24,7 +24,7 @@ import {
 import type { H2Request } from "../http/header-list.ts"
 import { HpackDecoder } from "../http/hpack.ts"
 import { noTable } from "../http/hpack-writer.ts"
-import type { HeaderField } from "../http/static-table.ts"
+import type { HeaderField } from "../http/header-field.ts"
 import { streamsMax } from "../http/settings.ts"
 import { Bucket } from "./bucket.ts"
 import { BlockParts, tooLong } from "./h2-block.ts"
