@@ -1,0 +1,70 @@
+import t from "tap"
+import fc from "fast-check"
+import { authorityOf, authorityText, pathOf, sameAuthority } from "../../../http/authority.ts"
+import { canonicalPath } from "../../../policies/path.ts"
+
+t.test("authorityOf() reads a host or an address, and a port", async (t) => {
+  t.match(authorityOf("Allowed.Test:8080"), { host: "allowed.test", address: null, port: 8080 })
+  t.match(authorityOf("198.51.100.1"), { host: null, address: "198.51.100.1", port: null })
+  t.match(authorityOf("[2001:DB8::1]:1"), { host: null, address: "2001:db8::1", port: 1 })
+  for (const text of [
+    "",
+    "a@b",
+    "a:0",
+    "a:99999",
+    "a,b",
+    "a b",
+    "[::1",
+    "[1.2.3.4]",
+    "a/b",
+    "a:",
+  ]) {
+    t.equal(authorityOf(text), null, text)
+    t.equal(authorityOf(text), null, `${text}, once more`)
+  }
+})
+
+t.test("authorityText() and authorityOf() are each other's reverse", async (t) => {
+  for (const text of ["allowed.test", "allowed.test:444", "[2001:db8::1]:444", "198.51.100.1"]) {
+    const authority = authorityOf(text)
+    t.equal(authority === null ? null : authorityText(authority), text)
+  }
+})
+
+t.test("sameAuthority() takes a port that is not named for the default one", async (t) => {
+  const [plain, named, other] = ["a.test", "a.test:443", "b.test"].map(authorityOf)
+  if (plain == null || named == null || other == null) throw new Error("no authority")
+  t.ok(sameAuthority(plain, named, 443))
+  t.notOk(sameAuthority(plain, named, 80))
+  t.notOk(sameAuthority(plain, other, 443))
+})
+
+t.test("pathOf() says what canonicalPath() does, sooner", async (t) => {
+  const part = fc.constantFrom(
+    "a",
+    "/",
+    ".",
+    "..",
+    "%41",
+    "%2e",
+    "~",
+    "@",
+    "-",
+    "_",
+    ";",
+    "//",
+    "b.c",
+  )
+  fc.assert(
+    fc.property(fc.array(part, { maxLength: 12 }), (parts) => {
+      const path = `/${parts.join("")}`
+      return pathOf(path) === canonicalPath(path) && pathOf(`${path}?a=%2e`) === canonicalPath(path)
+    }),
+    { numRuns: 2_000 },
+  )
+  t.equal(pathOf("/%252e"), null)
+  t.equal(pathOf(`/${"a".repeat(9_000)}`), null, "an over-long one")
+  const begun = performance.now()
+  pathOf(`${"/a".repeat(30_000)}%`)
+  t.ok(performance.now() - begun < 100)
+})
