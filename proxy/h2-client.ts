@@ -173,7 +173,7 @@ export class ClientLane implements FrameSink, UpstreamNews {
     }
     this.#prefaceBytes += count
     if (this.#prefaceBytes === preface.length) {
-      this.#session.toUpstream.pass(preface, 0, preface.length)
+      this.#session.toUpstream.greet(preface, 0, preface.length)
     }
     return count
   }

@@ -74,7 +74,11 @@ export function passSettings(
   const told = to === "client" ? settingsForClient(said, first) : settingsForUpstream(said, first)
   const room = page.room(headBytes + settingsBytes(told))
   const next = writeHead(page.bytes, room, settingsBytes(told), frameTypes.settings, 0, 0)
-  outlet.pass(page.bytes, room, writeSettings(page.bytes, next, told))
+  const end = writeSettings(page.bytes, next, told)
+  if (first) {
+    outlet.greet(page.bytes, room, end)
+    outlet.greeted()
+  } else outlet.pass(page.bytes, room, end)
   const frameMax = said.get(settingIds.maxFrameSize)
   return {
     frameBytesMax:

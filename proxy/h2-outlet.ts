@@ -5,7 +5,6 @@
  * A frame that is passed while it still comes is never cut in two: what is ours waits for its end.
  */
 import {
-  errorCodes,
   flags,
   frameBytesDefault,
   frameTypes,
@@ -62,6 +61,8 @@ export class Outlet {
   #source: Buffer = sharedPage
   #from = 0
   #to = 0
+  /** The first SETTINGS have not been passed yet: nothing may come before them (RFC 9113 §3.4). */
+  #silent = true
   /** Bytes that the frame which is passed now still has. */
   #open = 0
   #waiting: Buffer[] = []
@@ -71,11 +72,6 @@ export class Outlet {
   constructor(send: (bytes: Buffer, owned: boolean) => void, overflow: () => void) {
     this.#send = send
     this.#overflow = overflow
-  }
-
-  /** A passed frame has begun and not ended. */
-  get midFrame(): boolean {
-    return this.#open > 0
   }
 
   /** The head of a frame, of which so many bytes are still to be passed. */
@@ -91,9 +87,20 @@ export class Outlet {
     if (this.#open === 0 && this.#waiting.length > 0) this.#release()
   }
 
+  /** The first SETTINGS, and what comes before them. */
+  greet(bytes: Buffer, from: number, to: number): void {
+    this.#append(bytes, from, to)
+  }
+
+  /** The first SETTINGS were passed. */
+  greeted(): void {
+    this.#silent = false
+    this.#release()
+  }
+
   /** Whole frames, as they came or from the page. */
   pass(bytes: Buffer, from: number, to: number): void {
-    if (this.#open === 0) {
+    if (this.#open === 0 && !this.#silent) {
       this.#append(bytes, from, to)
       return
     }
@@ -145,8 +152,16 @@ export class Outlet {
   }
 
   /** The last word, where there is room for one (RFC 9113 §6.8). */
-  goAway(lastStream: number, code: ErrorCode = errorCodes.noError): void {
-    if (this.#open === 0) this.frame(frameTypes.goAway, 0, 0, lastStream, code)
+  goAway(lastStream: number, code: ErrorCode): void {
+    if (this.#open === 0 && !this.#silent) this.frame(frameTypes.goAway, 0, 0, lastStream, code)
+  }
+
+  /** SETTINGS of our own, where nobody else can say them any more. */
+  greetAlone(): void {
+    if (!this.#silent) return
+    this.#silent = false
+    this.#waiting = []
+    this.frame(frameTypes.settings, 0, 0)
   }
 
   /** Sends what was gathered. */

@@ -192,6 +192,7 @@ export class H2Session {
 
   #end(detail: string, toClient: ErrorCode, toUpstream: ErrorCode): void {
     this.#detail = detail
+    this.toClient.greetAlone()
     this.toClient.goAway(this.lastClient, toClient)
     this.toUpstream.goAway(0, toUpstream)
     this.over = true

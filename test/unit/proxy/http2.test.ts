@@ -144,10 +144,10 @@ t.test("whatever the segmentation, the same goes on", async (t) => {
   t.same(
     whole?.client.filter((line) => !line.startsWith("WINDOW_UPDATE")),
     [
+      "SETTINGS 0 1=0 3=100 6=65536",
       "HEADERS 3 :status: 403; content-type: text/plain; charset=utf-8; content-length: 11; cache-control: no-store; x-content-type-options: nosniff",
       "DATA 3 end sluice: no\n",
       "RST_STREAM 3 0",
-      "SETTINGS 0 1=0 3=100 6=65536",
       "SETTINGS 0 ack",
       "HEADERS 1 :status: 200; a: b",
       `DATA 1 ${"250 bytes"}`,
@@ -366,6 +366,24 @@ t.test("each side's decoder is told that there is no table, once", async (t) => 
   t.equal(client.bytes, 9 + 18 + 9 + 2)
   relay.upstream(headers(3, ok))
   t.equal(client.bytes, 9 + 18 + 9 + 2 + 9 + 1)
+})
+
+t.test("nothing is said to a client before the upstream's SETTINGS (RFC 9113 §3.4)", async (t) => {
+  const hello = Buffer.concat([Buffer.from(preface), frame("SETTINGS", 0, 0)])
+  const { relay, heard } = play()
+  relay.client(Buffer.concat([hello, headers(1, deniedPost, false), data(1, "x")]))
+  t.same(heard().client, [])
+  relay.upstream(Buffer.concat([frame("SETTINGS", 0, 0), frame("SETTINGS", 1, 0)]))
+  t.match(heard().client, [
+    /^SETTINGS 0 /,
+    /^HEADERS 1 end :status: 403/,
+    "RST_STREAM 1 0",
+    "WINDOW_UPDATE 0 1",
+    "SETTINGS 0 ack",
+  ])
+  const other = play()
+  other.relay.client(Buffer.concat([hello, headers(2, get)]))
+  t.same(other.heard().client, ["SETTINGS 0", "GOAWAY 0 0 1"], "but for the last word")
 })
 
 t.test("streams end when both sides have, or one resets", async (t) => {
