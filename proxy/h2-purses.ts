@@ -4,6 +4,7 @@
  */
 import { errorCodes } from "../http/frame.ts"
 import type { H2Session, Stream } from "./h2-session.ts"
+import { budgetSpent } from "./splice.ts"
 
 export class H2Purses {
   readonly #session: H2Session
@@ -47,30 +48,29 @@ export class H2Purses {
     this.#asking = false
     const held = this.#held
     this.#held = null
-    if (taken && held !== null) held()
-    else if (taken) this.#paid = stream
+    const goes = taken || this.#goesAllTheSame(stream)
+    if (goes && held !== null) held()
+    else if (goes) this.#paid = stream
     else if (session.streams.get(stream.id) === stream) this.#refuse(stream)
     this.#resume()
   }
 
-  /** The rule has no bytes left: the request ends here. */
+  /** The rule has no bytes left: what becomes of the request is for the judge to say. */
+  #goesAllTheSame(stream: Stream): boolean {
+    const { head, answer } = stream
+    const { stopped } = this.#session.links
+    stream.answer = stopped(head, answer, "upload-budget-exceeded", budgetSpent)
+    return stream.answer.go
+  }
+
   #refuse(stream: Stream): void {
     const { toClient, toUpstream, lastUpstream } = this.#session
-    stream.answer = {
-      ...stream.answer,
-      go: false,
-      decision: "deny",
-      reason: "upload-budget-exceeded",
-    }
     if (stream.id <= lastUpstream) toUpstream.reset(stream.id, errorCodes.cancel)
     if (stream.status === null) {
-      stream.status = refusedStatus
-      const { method } = stream.head
-      this.#session.reply(stream.id, !stream.clientOpen, method, refusedStatus, refusedText)
+      const { status, text } = stream.answer.refusal
+      stream.status = status
+      this.#session.reply(stream.id, !stream.clientOpen, stream.head.method, status, text)
     } else toClient.reset(stream.id, errorCodes.cancel)
     this.#session.close(stream, null)
   }
 }
-
-const refusedStatus = 403
-const refusedText = "sluice: denied: upload-budget-exceeded"

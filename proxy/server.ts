@@ -13,7 +13,7 @@ import type { Drop, EventBody } from "../events/event.ts"
 import type { Flow } from "../flows/flow.ts"
 import { Inlet, proveInlets, trimInlets } from "./inlet.ts"
 import { Session } from "./session.ts"
-import type { World } from "./session.ts"
+import type { World } from "./world.ts"
 
 /** What the gate needs of the world: functions that guard/ hands in. */
 export interface Surroundings extends World {

@@ -2,16 +2,14 @@
  * One connection in the world: does what connection.ts says, with sockets, timers and questions.
  * Decides nothing.
  */
-import type { Endpoint } from "../net/endpoint.ts"
-import type { Hostname } from "../net/hostname.ts"
-import type { Flow, Process } from "../flows/flow.ts"
+import type { Flow } from "../flows/flow.ts"
 import { Carrier } from "./carrier.ts"
 import { opened, step, wantsBytes } from "./connection.ts"
 import { dial } from "./dial.ts"
-import type { Dialled, Dialling, Ways } from "./dial.ts"
+import type { Dialled, Dialling } from "./dial.ts"
 import { http1 } from "./http1.ts"
 import { Inside, namedTls } from "./inside.ts"
-import type { InsideWorld } from "./inside.ts"
+import { overheard, peeked } from "./overheard.ts"
 import { flowEvent, refusedRequest } from "./record.ts"
 import type { Carried } from "./record.ts"
 import { refuse } from "./refuse.ts"
@@ -19,28 +17,9 @@ import { Requests } from "./requests.ts"
 import { Splice } from "./splice.ts"
 import type { Side, SpliceOptions } from "./splice.ts"
 import { wordsFor } from "./told.ts"
-import type { Connection, Input, Judge, Output, Refusal, Timer } from "./turn.ts"
+import type { Connection, Input, Output, Refusal, Timer } from "./turn.ts"
 import { within } from "./within.ts"
-
-/** Who is at the job's end of a connection. */
-export interface Owner {
-  readonly process: Process | null
-  readonly step: string | null
-}
-
-/** What one connection needs of the world. */
-export interface World extends Judge, Ways, InsideWorld {
-  /** Names that our resolver gave for an address, and that still hold. */
-  readonly names: (address: Endpoint["address"]) => Promise<readonly Hostname[]>
-  /** A flow has begun: whoever records its event finds out who opened it while that can be seen. */
-  readonly opened: (flow: Flow) => void
-  /** A flow is over without an event. */
-  readonly forgotten: (flow: Flow) => void
-  /** Asked where a verdict needs it, and before a refusal, after which it could not be seen any more. */
-  readonly owner: (flow: Flow) => Promise<Owner>
-  /** Milliseconds since the epoch. */
-  readonly now: () => number
-}
+import type { Owner, World } from "./world.ts"
 
 /** Time for the guard to say whose a socket is; then it is nobody's. */
 const ownerTimeoutMs = 5_000
@@ -57,10 +36,6 @@ const keepAliveMs = 60_000
  * socket, and most connections live for less.
  */
 const keepAliveAfterMs = 10_000
-
-const serverFirst = { kind: "opaque", serverFirst: true } as const
-/** RFC 4253 §4.2. */
-const sshGreeting = "SSH-"
 
 const nobody: Owner = { process: null, step: null }
 
@@ -382,26 +357,18 @@ export class Session {
     return purse === null ? null : { purse, enforced: !this.#world.audit }
   }
 
-  /** Reads the opening of a flow that was allowed whatever it says, for its event. */
+  /** Reads on for the event's sake: the opening of a flow that is allowed whatever it says. */
   #peek(bytes: Buffer): boolean {
-    const connection = this.#connection
-    if (connection.classified !== null) return false
-    const classified = connection.reader.push(bytes)
-    this.#connection = { ...connection, classified }
-    return classified === null
+    this.#connection = peeked(this.#connection, bytes)
+    return this.#connection.classified === null
   }
 
   /** For the event too: what an upstream says that speaks first. */
   #overheard(): ((bytes: Buffer) => boolean) | null {
     const { classified, raw } = this.#connection
-    const silent = classified === null || classified.opening.kind === "opaque"
-    if (!raw || !silent) return null
+    if (!raw || (classified !== null && classified.opening.kind !== "opaque")) return null
     return (bytes) => {
-      const connection = this.#connection
-      if (connection.reader.bytes.length > 0) return false
-      const ssh = bytes.toString("latin1", 0, sshGreeting.length) === sshGreeting
-      const opening = ssh ? ({ kind: "ssh" } as const) : serverFirst
-      this.#connection = { ...connection, classified: { opening, head: null } }
+      this.#connection = overheard(this.#connection, bytes)
       return false
     }
   }

@@ -55,6 +55,7 @@ const world: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   events: {
     "events/appender.ts": "appends lines to the open log",
     "events/last-line.ts": "shortens a log on a full disk, and writes its last line",
+    "events/line.ts": "makes lines with pino, which writes only to what it is given",
     "events/log-file.ts": "makes the log's folder and opens its file",
     "events/log.ts": "reads the log back at the end",
     "events/read.ts": "opens logs for reading",
@@ -76,6 +77,7 @@ const world: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   proxy: {
     "proxy/dial.ts": "opens the connections that a Permit allows",
     "proxy/inlet.ts": "proves, once, over a unix socket to itself, that its way of reading works",
+    "proxy/secure.ts": "speaks TLS over sockets that are open already",
     "proxy/server.ts": "accepts on the inherited listener",
   },
 
@@ -129,6 +131,7 @@ const world: Readonly<Record<string, Readonly<Record<string, string>>>> = {
       "reads what the machine and the job's variables trust, as the job's user could",
     "guard/uplink.ts": "reads the machine's settings before it changes them",
     "guard/version.ts": "reads package.json",
+    "guard/worker.ts": "makes TLS contexts of the leaves that the guard signed",
   },
 
   cli: {
@@ -147,6 +150,7 @@ const world: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 const dialers: Readonly<Record<string, string>> = {
   "proxy/dial.ts": "spends a Permit: the one way out for bytes of the job",
   "proxy/inlet.ts": "a unix socket to itself, to prove its way of reading",
+  "proxy/secure.ts": "TLS over a socket that dial.ts opened; none of its own",
 
   "dns/lane.ts": "UDP to the resolvers that were set at the start, and no other address",
   "dns/upstream-server.ts": "TCP to the same",

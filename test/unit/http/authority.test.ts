@@ -1,6 +1,6 @@
 import t from "tap"
 import fc from "fast-check"
-import { authorityOf, authorityText, pathOf, sameAuthority } from "../../../http/authority.ts"
+import { authorityOf, printAuthority, pathOf, sameAuthority } from "../../../http/authority.ts"
 import { canonicalPath } from "../../../policies/path.ts"
 
 t.test("authorityOf() reads a host or an address, and a port", async (t) => {
@@ -24,19 +24,19 @@ t.test("authorityOf() reads a host or an address, and a port", async (t) => {
   }
 })
 
-t.test("authorityText() and authorityOf() are each other's reverse", async (t) => {
+t.test("printAuthority() and authorityOf() are each other's reverse", async (t) => {
   for (const text of ["allowed.test", "allowed.test:444", "[2001:db8::1]:444", "198.51.100.1"]) {
     const authority = authorityOf(text)
-    t.equal(authority === null ? null : authorityText(authority), text)
+    t.equal(authority === null ? null : printAuthority(authority), text)
   }
 })
 
 t.test("sameAuthority() takes a port that is not named for the default one", async (t) => {
   const [plain, named, other] = ["a.test", "a.test:443", "b.test"].map(authorityOf)
   if (plain == null || named == null || other == null) throw new Error("no authority")
-  t.ok(sameAuthority(plain, named, 443))
-  t.notOk(sameAuthority(plain, named, 80))
-  t.notOk(sameAuthority(plain, other, 443))
+  t.ok(sameAuthority(plain, named, "https"))
+  t.notOk(sameAuthority(plain, named, "http"))
+  t.notOk(sameAuthority(plain, other, "https"))
 })
 
 t.test("pathOf() says what canonicalPath() does, sooner", async (t) => {

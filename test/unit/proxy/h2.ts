@@ -144,6 +144,7 @@ export const allowed: Answer = {
   decision: "allow",
   reason: "allowed-by-rule",
   rule: null,
+  token: "none",
   refusal: { status: 403, text: "" },
   purse: null,
 }
@@ -196,6 +197,7 @@ export function play({ judge = judgeByPath, now = () => 0 }: Play = {}): Played 
       const status = reason === "limit-exceeded" ? 431 : 400
       return { ...denied, reason, refusal: { status, text: `sluice: ${reason}` } }
     },
+    stopped: (_head, first, reason) => ({ ...first, go: false, decision: "deny", reason }),
     record: (exchange) => records.push(exchange),
     pauseClient: () => acts.push("pause client"),
     resumeClient: () => acts.push("resume client"),

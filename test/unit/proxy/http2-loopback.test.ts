@@ -40,6 +40,7 @@ function carry(client: Socket, upstream: Socket, records: Exchange[], broken: st
       broken.push(`${reason}: ${detail}`)
       return { ...denied, reason }
     },
+    stopped: (_head, first, reason) => ({ ...first, go: false, decision: "deny", reason }),
     record: (exchange) => records.push(exchange),
     pauseClient: () => client.pause(),
     resumeClient: () => client.resume(),
