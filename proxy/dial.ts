@@ -24,6 +24,14 @@ export const connectTimeoutMs = 20_000
 /** Most addresses tried of one name. glibc's resolver passes on 35; more than a few never help. */
 const attemptsMax = 8
 
+/** First probe of an idle connection; the kernel's own default is two hours. */
+export const keepAliveMs = 60_000
+/**
+ * Only connections older than this are probed, in milliseconds: it takes four system calls for each
+ * socket, and most connections live for less.
+ */
+export const keepAliveAfterMs = 10_000
+
 export interface Resolved {
   readonly addresses: readonly Address[]
   /** Why there is no address; null: the name simply has none. */

@@ -5,7 +5,7 @@
 import type { Flow } from "../flows/flow.ts"
 import { Carrier } from "./carrier.ts"
 import { opened, step, wantsBytes } from "./connection.ts"
-import { dial } from "./dial.ts"
+import { dial, keepAliveAfterMs, keepAliveMs } from "./dial.ts"
 import type { Dialled, Dialling } from "./dial.ts"
 import { http1 } from "./http1.ts"
 import { Inside, namedTls } from "./inside.ts"
@@ -28,14 +28,6 @@ const namesTimeoutMs = 5_000
 
 /** How long a refusal is held back for the guard's word. */
 const refusalWaitMs = 250
-
-/** First probe of an idle connection; the kernel's own default is two hours. */
-const keepAliveMs = 60_000
-/**
- * Only connections older than this are probed, in milliseconds: it takes four system calls for each
- * socket, and most connections live for less.
- */
-const keepAliveAfterMs = 10_000
 
 const nobody: Owner = { process: null, step: null }
 
