@@ -113,7 +113,7 @@ class Seen {
     this.fields.push({ name, value })
     const goesOn = this.#note(key, value)
     if (goesOn === null) return false
-    if (goesOn !== true || (this.#dropped.length > 0 && this.#dropped.includes(key))) return true
+    if (!goesOn || (this.#dropped.length > 0 && this.#dropped.includes(key))) return true
     const asItCame = to - colon - 2 === value.length && text.charCodeAt(colon + 1) === 32
     if (key === "host" && this.authority !== null) {
       const host = printAuthority(this.authority)

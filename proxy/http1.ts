@@ -62,6 +62,7 @@ class Http1 implements Relay {
   readonly #options: Http1Options
   readonly #outlet: Outlet
   readonly #reply: ReplyLane
+  /** What of a head, or of trailers, has come before the rest of it. */
   readonly #held = new Held()
   readonly #reader: HeadReader
   #phase: Phase = "head"
@@ -267,7 +268,10 @@ class Http1 implements Relay {
       this.#torn(turn, bytes.subarray(passed))
       return null
     }
+    // Why: trailers are kept to their end for the case that they turn out to be none.
+    if (!done && passed < length) this.#held.add(bytes.subarray(passed))
     if (done) {
+      this.#held.clear()
       if (turn.head?.framing.kind === "chunked") this.#outlet.send(tail, true)
       this.#phase = "later"
     }
@@ -342,6 +346,8 @@ class Http1 implements Relay {
     if (!turn.answer.go) return this.#giveUp(turn, detail)
     this.#phase = "raw"
     this.#reply.release()
+    this.#outlet.send(this.#held.bytes, true)
+    this.#held.clear()
     this.#outlet.send(unread, false)
   }
 

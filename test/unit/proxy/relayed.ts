@@ -60,7 +60,7 @@ function denied(reason: Answer["reason"], audit: boolean): Answer {
 /** A purse whose owner says when it is filled. */
 class Leased implements Purse {
   left: number
-  #asked: { bytes: number; then: (taken: boolean) => void } | null = null
+  #asked: (() => void) | null = null
 
   constructor(left: number) {
     this.left = left
@@ -74,15 +74,16 @@ class Leased implements Purse {
 
   fill(bytes: number, then: (taken: boolean) => void): void {
     if (this.#asked !== null) throw new Error("asked twice")
-    this.#asked = { bytes, then }
+    this.#asked = () => then(this.take(bytes))
   }
 
-  answer(more: number | null): void {
+  /** So many more are there; none: what is asked for is refused. */
+  answer(more: number): void {
     const asked = this.#asked
     if (asked === null) throw new Error("nobody asked")
     this.#asked = null
-    this.left += more ?? 0
-    asked.then(more !== null && this.take(asked.bytes))
+    this.left += more
+    asked()
   }
 }
 
@@ -102,99 +103,134 @@ class Lent {
   }
 }
 
+/** A relay between two sides that are played. */
+export class Stage {
+  readonly #relay: Relay
+  readonly #purse: Leased | null
+  readonly #wanted: Wanted
+  readonly #lent = new Lent()
+  readonly #owned: (readonly [Buffer, string])[] = []
+  #paused = false
+  #kept = ""
+  #ended = false
+  toClient = ""
+  toUpstream = ""
+  readonly acts: string[] = []
+  readonly judged: RequestHead[] = []
+  readonly exchanges: Exchange[] = []
+
+  constructor(make: (links: Links) => Relay, wanted: Wanted = {}) {
+    this.#wanted = wanted
+    this.#purse = wanted.purse === undefined ? null : new Leased(wanted.purse)
+    this.#relay = make(this.#links())
+  }
+
+  say(said: Said): void {
+    switch (said[0]) {
+      case "client":
+        this.#kept += said[1]
+        break
+      case "upstream":
+        this.#relay.upstream(this.#lent.of(said[1]))
+        break
+      case "client ends":
+        this.#ended = true
+        break
+      case "upstream ends":
+        this.#relay.upstreamEnded()
+        break
+      case "late":
+        this.#relay.late()
+        break
+      case "closed":
+        this.#relay.closed(null)
+        break
+      case "filled":
+        this.#purse?.answer(said[1])
+        break
+      case "spent":
+        this.#purse?.answer(0)
+        break
+    }
+    this.#lent.end()
+    this.#deliver()
+  }
+
+  /** What happened so far. */
+  played(): Played {
+    for (const [bytes, text] of this.#owned) {
+      if (bytes.toString("latin1") !== text) throw new Error(`lent bytes were kept: ${text}`)
+    }
+    const { toClient, toUpstream, acts, judged, exchanges } = this
+    return { toClient, toUpstream, acts, judged, exchanges }
+  }
+
+  /** As the carrier does: a client that is paused is not heard. */
+  #deliver(): void {
+    while (this.#kept !== "" && !this.#paused) {
+      const bytes = this.#lent.of(this.#kept)
+      this.#kept = ""
+      this.#relay.client(bytes)
+      this.#lent.end()
+    }
+    if (!this.#ended || this.#kept !== "") return
+    this.#ended = false
+    this.#relay.clientEnded()
+  }
+
+  #send(to: "toClient" | "toUpstream", bytes: Buffer, owned: boolean): void {
+    if (bytes.length === 0) throw new Error("nothing is sent")
+    const text = bytes.toString("latin1")
+    if (owned) this.#owned.push([bytes, text])
+    this[to] += text
+  }
+
+  #links(): Links {
+    const { acts } = this
+    const { audit = false } = this.#wanted
+    return {
+      toClient: (bytes, owned) => this.#send("toClient", bytes, owned),
+      toUpstream: (bytes, owned) => this.#send("toUpstream", bytes, owned),
+      judge: (head) => this.#judge(head),
+      broken: (reason) => denied(reason, audit),
+      stopped: (_head, _first, reason) => denied(reason, audit && reason !== "upstream-failed"),
+      record: (exchange) => {
+        this.exchanges.push(exchange)
+        acts.push(`record ${exchange.status ?? "-"} ${exchange.answer.reason}`)
+      },
+      pauseClient: () => {
+        this.#paused = true
+        acts.push("pause")
+      },
+      resumeClient: () => {
+        this.#paused = false
+        acts.push("resume")
+      },
+      endClient: () => acts.push("end client"),
+      endUpstream: () => acts.push("end upstream"),
+      reset: () => acts.push("reset"),
+      timer: (afterMs) => acts.push(afterMs === null ? "no timer" : `timer ${afterMs}`),
+    }
+  }
+
+  #judge(head: RequestHead): Answer {
+    const { audit = false, denied: paths } = this.#wanted
+    this.judged.push(head)
+    this.acts.push(`judge ${head.method} ${head.target}`)
+    const bad = head.path === null || paths?.test(head.path) === true
+    const reason = head.path === null ? "malformed" : "path-not-allowed"
+    return { ...(bad ? denied(reason, audit) : allowed), purse: this.#purse }
+  }
+}
+
 export function play(
   make: (links: Links) => Relay,
   said: readonly Said[],
-  { denied: deniedPaths, audit = false, purse: purseBytes }: Wanted = {},
+  wanted: Wanted = {},
 ): Played {
-  const got = { toClient: "", toUpstream: "" }
-  const owned: (readonly [Buffer, string])[] = []
-  const acts: string[] = []
-  const judged: RequestHead[] = []
-  const exchanges: Exchange[] = []
-  const purse = purseBytes === undefined ? null : new Leased(purseBytes)
-  let paused = false
-  let kept = ""
-  const send =
-    (to: "toClient" | "toUpstream") =>
-    (bytes: Buffer, stays: boolean): void => {
-      if (bytes.length === 0) throw new Error("nothing is sent")
-      if (stays) owned.push([bytes, bytes.toString("latin1")])
-      got[to] += bytes.toString("latin1")
-    }
-  const links: Links = {
-    toClient: send("toClient"),
-    toUpstream: send("toUpstream"),
-    judge: (head) => {
-      judged.push(head)
-      acts.push(`judge ${head.method} ${head.target}`)
-      const bad = head.path === null || deniedPaths?.test(head.path) === true
-      const reason = head.path === null ? "malformed" : "path-not-allowed"
-      return { ...(bad ? denied(reason, audit) : allowed), purse }
-    },
-    broken: (reason) => denied(reason, audit),
-    stopped: (_head, _first, reason) => denied(reason, audit && reason !== "upstream-failed"),
-    record: (exchange) => {
-      exchanges.push(exchange)
-      acts.push(`record ${exchange.status ?? "-"} ${exchange.answer.reason}`)
-    },
-    pauseClient: () => {
-      paused = true
-      acts.push("pause")
-    },
-    resumeClient: () => {
-      paused = false
-      acts.push("resume")
-    },
-    endClient: () => acts.push("end client"),
-    endUpstream: () => acts.push("end upstream"),
-    reset: () => acts.push("reset"),
-    timer: (afterMs) => acts.push(afterMs === null ? "no timer" : `timer ${afterMs}`),
-  }
-  const relay = make(links)
-  const lent = new Lent()
-  const deliver = (): void => {
-    while (kept !== "" && !paused) {
-      const bytes = lent.of(kept)
-      kept = ""
-      relay.client(bytes)
-      lent.end()
-    }
-  }
-  for (const [what, value] of said) {
-    switch (what) {
-      case "client":
-        kept += value
-        break
-      case "upstream":
-        relay.upstream(lent.of(String(value)))
-        break
-      case "client ends":
-        relay.clientEnded()
-        break
-      case "upstream ends":
-        relay.upstreamEnded()
-        break
-      case "late":
-        relay.late()
-        break
-      case "closed":
-        relay.closed(null)
-        break
-      case "filled":
-        purse?.answer(Number(value))
-        break
-      case "spent":
-        purse?.answer(null)
-        break
-    }
-    lent.end()
-    deliver()
-  }
-  for (const [bytes, text] of owned) {
-    if (bytes.toString("latin1") !== text) throw new Error(`lent bytes were kept: ${text}`)
-  }
-  return { ...got, acts, judged, exchanges }
+  const stage = new Stage(make, wanted)
+  for (const one of said) stage.say(one)
+  return stage.played()
 }
 
 /** Each side's words cut into pieces of so many bytes. */
