@@ -1,5 +1,5 @@
 /** HTTP/2 for tests: frames made by hand, and a relay between two ends that only write down. */
-import { writeField } from "../../../http/hpack-writer.ts"
+import { fieldBytesMax, writeField } from "../../../http/hpack-writer.ts"
 import { HpackDecoder } from "../../../http/hpack.ts"
 import type { RequestHead } from "../../../http/request.ts"
 import { http2 } from "../../../proxy/http2.ts"
@@ -37,7 +37,8 @@ export function frame(
 }
 
 export function block(fields: Fields): Buffer {
-  const target = Buffer.alloc(200_000)
+  const most = fields.reduce((sum, [name, value]) => sum + fieldBytesMax(name, value), 0)
+  const target = Buffer.alloc(most)
   let at = 0
   for (const [name, value] of fields) at = writeField(target, at, name, value, false)
   return target.subarray(0, at)
