@@ -12,35 +12,39 @@ export const descriptorsMax = 65_536
 /** Descriptors that are tried before all are listed. */
 const guessesMax = 8
 /** Descriptors that are remembered of one process. */
-const rememberedMax = 64
+const rememberedMax = 256
 
 /** How many more descriptors may be looked at. */
 export interface LooksLeft {
   left: number
 }
 
-/** The descriptors of one process, and where its last sockets were. */
+/** A descriptor that was a socket when it was looked at last. */
+interface Seen {
+  readonly name: string
+  link: string
+  /** When it came to be this socket, as the count of looks; later, the longer it stays. */
+  since: number
+}
+
+/** The descriptors of one process, and where its sockets were. */
 export class Descriptors {
   readonly #directory: string
-  /**
-   * Those that were sockets of the job, the one found longest ago first. A program that opens and
-   * closes connections uses the same few numbers over and over, and most in turn.
-   */
-  readonly #found = new Set<string>()
+  readonly #seen = new Map<string, Seen>()
+  #looks = 0
 
   constructor(pid: number) {
     this.#directory = `/proc/${pid}/fd`
   }
 
-  /** Whether this socket (`socket:[INODE]`) is where the last ones were; false says nothing more. */
+  /** Whether this socket (`socket:[INODE]`) is where sockets were; false says nothing more. */
   guess(link: string, looks: LooksLeft): boolean {
-    for (const name of [...this.#found].slice(0, guessesMax)) {
+    for (const seen of this.#seen.values()) {
+      if (seen.link === link && looks.left-- > 0) return this.#read(seen.name) === link
+    }
+    for (const { name } of this.#oldest()) {
       if (looks.left-- <= 0) return false
-      const seen = this.#read(name)
-      this.#found.delete(name)
-      // Why: what is still a socket goes to the end of the row, and what is closed out of it.
-      if (seen !== null) this.#found.add(name)
-      if (seen === link) return true
+      if (this.#read(name) === link) return true
     }
     return false
   }
@@ -55,20 +59,46 @@ export class Descriptors {
     }
     for (let index = names.length - 1; index >= 0; index--) {
       if (looks.left-- <= 0) return false
-      const name = names[index] ?? ""
-      if (this.#read(name) !== link) continue
-      if (this.#found.size < rememberedMax) this.#found.add(name)
-      return true
+      if (this.#read(names[index] ?? "") === link) return true
     }
     return false
   }
 
+  /**
+   * Those that have been the same socket for longest. A program that opens and closes connections uses
+   * the same few numbers over and over, and the oldest connection is the likeliest to be over.
+   */
+  #oldest(): readonly Seen[] {
+    const oldest: Seen[] = []
+    for (const seen of this.#seen.values()) {
+      let place = oldest.length
+      while (place > 0 && seen.since < (oldest[place - 1]?.since ?? 0)) place--
+      if (place >= guessesMax) continue
+      oldest.splice(place, 0, seen)
+      if (oldest.length > guessesMax) oldest.pop()
+    }
+    return oldest
+  }
+
   #read(name: string): string | null {
+    this.#looks++
+    let link: string | null = null
     try {
-      return readlinkSync(`${this.#directory}/${name}`)
+      link = readlinkSync(`${this.#directory}/${name}`)
     } catch {
       // Why: closed in the meantime.
-      return null
     }
+    const seen = this.#seen.get(name)
+    if (link === null || !link.startsWith("socket:")) this.#seen.delete(name)
+    else if (seen === undefined) {
+      if (this.#seen.size < rememberedMax) this.#seen.set(name, { name, link, since: this.#looks })
+    } else if (seen.link !== link) {
+      seen.link = link
+      seen.since = this.#looks
+    } else {
+      // Why: one that lasts would else be looked at each time, and in vain.
+      seen.since = (seen.since + this.#looks) / 2
+    }
+    return link
   }
 }
