@@ -5,7 +5,7 @@
  * what is waiting is kept and tried again until it succeeds, from the very byte where the last write
  * stopped; lines that find no room are refused, and the caller counts them.
  *
- * Why not pino's own destination: with a full disk its last flush repeats the write without end, so
+ * Why not that of pino: with a full disk its last flush repeats the write without end, so
  * that the process never exits (sonic-boom 4.2.1, seen with /dev/full), and it does not tell how
  * much is waiting.
  */
