@@ -97,15 +97,19 @@ const unsentMax = 4_096
 /** Longer than the resolver's own patience with its upstreams. */
 const answerTimeoutMs = 12_000
 
-/** The workers' side. While the resolver is away no name has an address: closed. */
-export function askNames(path: string): Names {
+interface Questions {
+  /** @param heard told of the answer before anything else that the resolver says */
+  readonly ask: (question: object, heard?: (message: Message) => void) => Promise<Message | null>
+  readonly close: () => void
+}
+
+/** Asks over one connection, which is made anew when it ends. */
+function questions(path: string, leases: Leases): Questions {
   let lastId = 0
   const asked = new Map<number, (message: Message | null) => void>()
   /** Questions that nobody was there for yet. */
   const unsent = new Map<number, object>()
   let line: ReturnType<typeof lines> | null = null
-  const leases = new Leases()
-  let turn: Promise<void> | null = null
   let closed = false
 
   const connect = (): void => {
@@ -164,6 +168,19 @@ export function askNames(path: string): Names {
       }
     })
 
+  const close = (): void => {
+    closed = true
+    line?.close()
+  }
+  return { ask, close }
+}
+
+/** The workers' side. While the resolver is away no name has an address: closed. */
+export function askNames(path: string): Names {
+  const leases = new Leases()
+  const { ask, close } = questions(path, leases)
+  let turn: Promise<void> | null = null
+
   /** Once all that had arrived by now has been read. */
   const nextTurn = (): Promise<void> =>
     (turn ??= new Promise((resolve) => {
@@ -188,10 +205,6 @@ export function askNames(path: string): Names {
     return namesIn(answer)
   }
 
-  const close = (): void => {
-    closed = true
-    line?.close()
-  }
   return { resolve: async (host) => resolutionIn(await ask({ host })), names, close }
 }
 

@@ -7,7 +7,7 @@ const never = () => Promise.reject(new Error("must not be asked again"))
 
 t.test("Attribution tells who opened a flow with its event, once", (t) => {
   const attribution = new Attribution(never, "build")
-  attribution.of("w-1", () => node)
+  void attribution.of("w-1", () => node)
   const [event, ...more] = attribution.signed([of("w-1")])
   t.strictSame(event, { atMs: 1, body: { ...of("w-1").body, process: node, step: "build" } })
   t.strictSame(more, [])
@@ -17,7 +17,7 @@ t.test("Attribution tells who opened a flow with its event, once", (t) => {
 
 t.test("Attribution believes itself, and not what the gate says", (t) => {
   const attribution = new Attribution(never, "build")
-  attribution.of("w-1", () => null)
+  void attribution.of("w-1", () => null)
   const forged = { atMs: 1, body: { ...flow, flow: "w-1", process: node, step: "deploy" } }
   t.match(attribution.signed([forged]), [{ body: { process: null, step: null } }])
   t.end()
@@ -25,7 +25,7 @@ t.test("Attribution believes itself, and not what the gate says", (t) => {
 
 t.test("Attribution leaves events alone that are of no flow it knows", (t) => {
   const attribution = new Attribution(never, null)
-  attribution.of("1", () => node)
+  void attribution.of("1", () => node)
   const events = [of("w-9"), { atMs: 2, body: name }, { atMs: 3, body: request }]
   t.strictSame(attribution.signed(events), events)
   t.match(attribution.signed([of("1")]), [{ body: { process: node, step: null } }])
@@ -34,7 +34,7 @@ t.test("Attribution leaves events alone that are of no flow it knows", (t) => {
 
 t.test("Attribution finds once, when a flow is opened, and not later", (t) => {
   const attribution = new Attribution(never, null)
-  attribution.of("w-1", () => node)
+  void attribution.of("w-1", () => node)
   const later = attribution.of("w-1", () => t.fail("found again") as never)
   t.strictSame(later, { process: node, step: null })
   attribution.forget("w-1")
