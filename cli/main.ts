@@ -41,6 +41,11 @@ const commands: readonly (Command & { readonly load: () => Promise<Run> })[] = [
     load: async () => (await import("./policy.ts")).policyCommand,
   },
   {
+    name: "ca",
+    does: "Shows or installs the authority that programs are to trust.",
+    load: async () => (await import("./ca.ts")).caCommand,
+  },
+  {
     name: "doctor",
     does: "Says whether this machine can enforce, and what is missing.",
     load: async () => (await import("./doctor.ts")).doctorCommand,

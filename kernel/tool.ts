@@ -52,14 +52,20 @@ export function tool(name: string): string {
  * Runs a program of the machine to its end, in the calling thread's namespaces, and gives its output.
  *
  * @param input standard input
+ * @param timeoutMs after which it is ended, and has failed
  * @throws KernelError with the program's own words, when it fails
  */
-export function runTool(name: string, argv: readonly string[], input = ""): string {
+export function runTool(
+  name: string,
+  argv: readonly string[],
+  input = "",
+  timeoutMs = 20_000,
+): string {
   const result = spawnSync(tool(name), argv, {
     input,
     encoding: "utf8",
     env: cleanEnvironment,
-    timeout: 20_000,
+    timeout: timeoutMs,
     maxBuffer: 64 << 20,
   })
   if (result.error) throw result.error

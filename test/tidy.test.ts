@@ -113,6 +113,7 @@ const world: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     "guard/gate.ts": "holds the gate's end of the channel; ends its own process",
     "guard/gates.ts": "starts the gate's processes",
     "guard/job.ts": "starts the thread of the job, passes signals on",
+    "guard/kept-authority.ts": "keeps a machine's own authority, and adds it to the system's store",
     "guard/launch.ts": "starts the job, in the job's namespaces",
     "guard/load-policy.ts": "looks where the policy is",
     "guard/machine-probes.ts": "reads what the machine says of itself, for doctor",
@@ -135,6 +136,7 @@ const world: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   },
 
   cli: {
+    "cli/ca.ts": "writes the files that the variables of sluice ca env name",
     "cli/demo-build.ts": "writes the demonstration's project and runs its build",
     "cli/demo.ts": "makes and removes the demonstration's folder",
     "cli/doctor.ts": "asks where the home folder is",

@@ -119,6 +119,8 @@ export interface JavaAuthorities {
   readonly roots: readonly Buffer[]
   /** DER. */
   readonly added: readonly Buffer[]
+  /** Whether `places` will be seen; else a variable must do it wherever a store lacks an authority. */
+  readonly covers: boolean
   /** Milliseconds since 1970. */
   readonly nowMs: number
 }
@@ -137,15 +139,17 @@ export interface JavaTrust {
 export function extendJava(
   machine: Machine,
   places: Places,
-  { roots, added, nowMs }: JavaAuthorities,
+  { roots, added, covers, nowMs }: JavaAuthorities,
   storePath: string,
 ): JavaTrust {
   const ours = added.map((der, index) => ({ alias: `sluice-${index + 1}`, der }))
   const all: Entry[] = []
+  let lacking = false
   const extend = (found: Found, password: string): void => {
     if (!isKeyStore(found.bytes)) return
     const { entries, others } = read(found.bytes, password) ?? { entries: named(roots), others: [] }
     all.push(...entries)
+    lacking ||= !added.every((der) => entries.some((entry) => entry.der.equals(der)))
     const store = { entries: distinct([...ours, ...entries]), others }
     places.put(found, jks(store, nowMs, password))
   }
@@ -161,7 +165,8 @@ export function extendJava(
 
   const given = machine.environment["JAVA_TOOL_OPTIONS"] ?? ""
   const hasJvm = stores.some((found) => found !== null)
-  if (option(given, storeOption) !== null || (given === "" && hasJvm)) {
+  const served = hasJvm && (covers || !lacking)
+  if (option(given, storeOption) !== null || (given === "" && served)) {
     return { variables: {}, store: null }
   }
   const more = `-Djavax.net.ssl.trustStore=${storePath}`

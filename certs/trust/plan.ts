@@ -75,10 +75,11 @@ export function trust(machine: Machine, wanted: Wanted): Trust {
     const value = valueOf(variable, machine, places, wanted, usual, run)
     if (value !== null) variables[variable.name] = value
   }
-  const facts = { roots: dersIn(roots), added: ders, nowMs: wanted.nowMs }
+  const { coversSystem: covers, nowMs } = wanted
+  const facts = { roots: dersIn(roots), added: ders, covers, nowMs }
   const java = extendJava(machine, places, facts, `${wanted.folder}/${javaFile}`)
   if (java.store !== null) run[javaFile] = java.store
-  const own = wanted.coversSystem
+  const own = covers
     ? { run, files: places.files, directories: places.directories }
     : { run, files: [], directories: [] }
   return { variables: { ...variables, ...java.variables }, own }

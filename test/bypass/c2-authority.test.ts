@@ -13,10 +13,11 @@ const skip = whyNoLab() ?? false
  * private one. Left out is what packages install, for the time that it takes.
  */
 const search = String.raw`
+set -f
 left_out='-path /usr -o -path /proc -o -name node_modules -o -path /root/.* -o -path /opt'
 recent() { find / -xdev \( $left_out \) -prune -o -type f -readable -newermt '-10 minutes' -size -256k -print 2>/dev/null; }
 ours() { find /run /dev/shm /var/lib/sluice /etc/ssl -type f -readable 2>/dev/null; }
-{ recent; ours; } | sort -u | xargs -d '\n' grep -lsa 'PRIVATE KEY' | while read -r file; do
+{ recent; ours; } | sort -u | xargs -d '\n' grep -lsaE '^-----BEGIN [A-Z ]*PRIVATE KEY' | while read -r file; do
   openssl pkey -in "$file" -pubout 2>/dev/null
 done
 cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null | grep -a 'PRIVATE KEY'
@@ -41,7 +42,7 @@ t.test("row 40: the authority of a run", { skip, timeout: 110_000 }, async (t) =
     const planted =
       "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out $HOME/planted"
     const stdout = await inside(
-      `export HOME=$(mktemp -d); ${planted}; openssl pkey -in $HOME/planted -pubout; cat /run/sluice/authority.pem; echo ===; ${search}; rm -r $HOME`,
+      `export HOME=$(mktemp -d); ${planted}; openssl pkey -in $HOME/planted -pubout; cat /run/sluice/authority.pem; echo ===\n${search}\nrm -r $HOME`,
     )
     const [before = "", found = ""] = stdout.split("===\n")
     const [shown = "", certificate = ""] = before.split(/(?=-----BEGIN CERTIFICATE)/)

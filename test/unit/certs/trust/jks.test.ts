@@ -11,8 +11,8 @@ const entries = ["one", "zwei", "三"].map((alias) => ({ alias, der: authority(a
 
 /** An entry with a private key, as a user's own store may hold one: tag, alias, date, key, chain. */
 const keyEntry = Buffer.concat([
-  Buffer.from("00000001" + "0003" + "6b6579" + "0000000000000000" + "00000002aabb", "hex"),
-  Buffer.from("00000001" + "0005582e353039" + "00000003010203", "hex"),
+  Buffer.from("0000000100036b6579000000000000000000000002aabb", "hex"),
+  Buffer.from("000000010005582e35303900000003010203", "hex"),
 ])
 
 t.test("readJks() gives back what jks() wrote", (t) => {
@@ -33,21 +33,16 @@ t.test("readJks() gives null for a store that is cut anywhere", (t) => {
 
 t.test("readJks() gives null for other files, and in no long time", (t) => {
   const startedMs = performance.now()
-  for (const text of [
-    "",
-    "cececece00000002",
-    "feedfeed00000001" + "00000000",
-    "feedfeed00000002" + "ffffffff",
-    "feedfeed00000002" + "00000001" + "00000003" + "00",
+  for (const parts of [
+    [],
+    ["cececece", "00000002", "00000000"],
+    ["feedfeed", "00000001", "00000000"],
+    ["feedfeed", "00000002", "ffffffff"],
+    ["feedfeed", "00000002", "00000001", "00000003", "00"],
     // A chain of four thousand million certificates.
-    "feedfeed00000002" +
-      "00000001" +
-      "00000001" +
-      "0000" +
-      "00".repeat(8) +
-      "00000000" +
-      "ffffffff",
+    ["feedfeed", "00000002", "00000001", "00000001", "0000", "00".repeat(12), "ffffffff"],
   ]) {
+    const text = parts.join("")
     t.equal(readJks(Buffer.from(text, "hex")), null, text)
   }
   t.ok(performance.now() - startedMs < 1_000)

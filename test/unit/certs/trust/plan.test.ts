@@ -61,10 +61,10 @@ function replaced({ own }: Trust): Record<string, string> {
   const inside = own.directories.flatMap(({ path, files }) =>
     Object.entries(files).map(([name, content]) => [`${path}/${name}`, String(content)]),
   )
-  return Object.fromEntries([
+  return Object.fromEntries<string>([
     ...inside,
     ...own.files.map(({ path, content }) => [path, String(content)]),
-  ])
+  ] as [string, string][])
 }
 
 const debian = {
