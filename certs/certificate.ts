@@ -99,7 +99,8 @@ export function certificate(issuer: Issuer, contents: Contents): Certificate {
   return { der, pem: pem(der) }
 }
 
-function pem(der: Buffer): string {
+/** A certificate as text, in lines of 64 characters (RFC 7468 §2). */
+export function pem(der: Buffer): string {
   const lines = der.toString("base64").replace(/(.{64})(?=.)/g, "$1\n")
   return `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n`
 }

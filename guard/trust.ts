@@ -3,7 +3,7 @@
  * `--upstream-ca`. Reads the machine for certs/trust/, with the rights of the job's user. ✋
  */
 import { closeSync, constants, fstatSync, openSync, readSync, realpathSync } from "node:fs"
-import { readdirSync } from "node:fs"
+import { readdirSync, statSync } from "node:fs"
 import { rootCertificates } from "node:tls"
 import { as, type Owner } from "../events/log-file.ts"
 import { trust, type Trust, type Wanted } from "../certs/trust/plan.ts"
@@ -21,6 +21,8 @@ function read(path: string): Found | null {
   let fd: number | null = null
   try {
     const real = realpathSync(path)
+    // Why before opening: to open a device or a pipe is an act of its own.
+    if (!statSync(real).isFile()) return null
     fd = openSync(real, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY)
     const facts = fstatSync(fd)
     const { size, dev, ino } = facts

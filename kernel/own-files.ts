@@ -50,11 +50,11 @@ export interface OwnFiles {
   readonly directories: readonly OwnDirectory[]
 }
 
-/** Entries that are copied; stores of certificates have some hundreds. */
+/** Entries that are copied; stores of certificates have some hundreds. A directory with more stays. */
 const entriesMax = 8_192
-/** The largest store of a distribution is 250 KiB. */
+/** The largest store of a distribution is 250 KiB; what is larger is the machine's own file. */
 const fileBytesMax = 4 << 20
-/** Directories inside directories. */
+/** Directories inside directories; what lies deeper is the machine's own. */
 const depthMax = 4
 
 /** Writes files below a directory that is there; makes the directories between. */
@@ -77,7 +77,7 @@ export function coverFiles(stage: string, { files, directories }: OwnFiles): voi
   for (const directory of directories) {
     const copy = join(stage, String(number++))
     mkdirSync(copy)
-    copyBelow(directory.path, copy, depthMax, { entries: 0 })
+    if (!copyBelow(directory.path, copy, depthMax, { entries: 0 })) continue
     writeBelow(copy, directory.files)
     for (const [name, target] of Object.entries(directory.links)) {
       rmSync(join(copy, name), { force: true })
@@ -107,7 +107,7 @@ export function coverFiles(stage: string, { files, directories }: OwnFiles): voi
 }
 
 function bind(source: string, target: string): void {
-  call("mount", `mount "${target}"`, source, target, null, c.MS_BIND, null)
+  call("mount", `mount "${target}"`, source, target, null, c.MS_BIND | c.MS_REC, null)
 }
 
 /** Gives a copy the owner and the permissions of what it stands for. */
@@ -116,20 +116,25 @@ function like(copy: string, facts: Stats): void {
   chmodSync(copy, facts.mode & 0o7777)
 }
 
-/** What is no file, directory or link, is too large or too much, is left out. */
-function copyBelow(from: string, to: string, depth: number, counted: { entries: number }): void {
+/** @returns false: there is more than may be copied. What is no file, directory or link is left out. */
+function copyBelow(from: string, to: string, depth: number, counted: { entries: number }): boolean {
   for (const name of readdirSync(from)) {
-    if (++counted.entries > entriesMax) return
+    if (++counted.entries > entriesMax) return false
     const [source, target] = [join(from, name), join(to, name)]
     const facts = lstatSync(source, { throwIfNoEntry: false })
     if (facts?.isSymbolicLink() === true) symlinkSync(readlinkSync(source), target)
-    else if (facts?.isFile() === true && facts.size <= fileBytesMax) {
+    else if (facts?.isFile() === true && facts.size > fileBytesMax) {
+      writeFileSync(target, "")
+      bind(source, target)
+    } else if (facts?.isFile() === true) {
       copyFileSync(source, target)
       like(target, facts)
-    } else if (facts?.isDirectory() === true && depth > 0) {
+    } else if (facts?.isDirectory() === true) {
       mkdirSync(target)
-      copyBelow(source, target, depth - 1, counted)
-      like(target, facts)
+      if (depth === 0) bind(source, target)
+      else if (!copyBelow(source, target, depth - 1, counted)) return false
+      else like(target, facts)
     }
   }
+  return true
 }

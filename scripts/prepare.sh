@@ -46,6 +46,10 @@ want() { # COMMAND PACKAGE
   command -v "$1" >/dev/null || wanted="$wanted $2"
 }
 
+want_file() { # PATH PACKAGE
+  [ -e "$1" ] || wanted="$wanted $2"
+}
+
 install_wanted() {
   [ -n "$wanted" ] || return 0
   [ "$(id -u)" = 0 ] || {
@@ -87,7 +91,21 @@ test_tools() {
   want busybox busybox-static
   want script bsdutils
   want java default-jre-headless
+  # For test/lab/trust.test.ts.
+  want ruby ruby
+  want php php-cli
+  want gnutls-cli gnutls-bin
+  want lwp-request libwww-perl
+  want go golang-go
+  php -m 2>/dev/null | grep -qx curl || wanted="$wanted php-curl"
+  want_file /usr/lib/python3/dist-packages/requests python3-requests
+  want_file /usr/lib/python3/dist-packages/httpx python3-httpx
   # Not the end: what needs them is skipped, with its reason, or fails.
+  install_wanted || say "Going on without$wanted"
+  # Apart, because other distributions than Debian have them by other names, or not at all.
+  wanted=""
+  want chromium chromium
+  want firefox-esr firefox-esr
   install_wanted || say "Going on without$wanted"
 }
 

@@ -9,4 +9,11 @@ import type { Store } from "./store.ts"
 export const cargo: Store = {
   name: "Cargo",
   variables: [{ name: "CARGO_HTTP_CAINFO", holds: "whole", set: "extended" }],
+  // Both `[http]` with `cainfo` and `http.cainfo`.
+  configured: [
+    {
+      files: ["$CARGO_HOME/config.toml", "~/.cargo/config.toml", "./.cargo/config.toml"],
+      line: /^\s*(?:http\.)?cainfo\s*=\s*["'](.+?)["']/,
+    },
+  ],
 }

@@ -12,4 +12,11 @@ export const clouds: Store = {
     // cloud.google.com/sdk: core/custom_ca_certs_file
     { name: "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE", holds: "whole", set: "always" },
   ],
+  configured: [
+    { files: ["~/.aws/config", "$AWS_CONFIG_FILE"], line: /^\s*ca_bundle\s*=\s*(.+?)\s*$/ },
+    {
+      files: ["~/.config/gcloud/configurations/config_default"],
+      line: /^\s*custom_ca_certs_file\s*=\s*(.+?)\s*$/,
+    },
+  ],
 }

@@ -12,4 +12,11 @@ export const git: Store = {
     { name: "GIT_SSL_CAINFO", holds: "whole", set: "extended" },
     { name: "GIT_PROXY_SSL_CAINFO", holds: "whole", set: "extended" },
   ],
+  // git-config(1), http.sslCAInfo, also for one URL.
+  configured: [
+    {
+      files: ["/etc/gitconfig", "~/.gitconfig", "~/.config/git/config", "./.git/config"],
+      line: /^\s*sslCAInfo\s*=\s*"?(.+?)"?\s*$/i,
+    },
+  ],
 }

@@ -9,6 +9,7 @@
  */
 import { createHash } from "node:crypto"
 import { dirname } from "node:path"
+import { configuredPaths, type Configured } from "./configured.ts"
 import { jks, readJks, usualPassword, type Entry, type KeyStore } from "./jks.ts"
 import type { Places } from "./places.ts"
 import { readPkcs12 } from "./pkcs12.ts"
@@ -46,6 +47,21 @@ const optionVariables = [
   ...["JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "JDK_JAVA_OPTIONS", "JAVA_OPTS"],
   ...["MAVEN_OPTS", "MAVEN_ARGS", "GRADLE_OPTS", "SBT_OPTS", "ANT_OPTS"],
 ] as const
+
+/** Files with such options, or with Gradle's properties of the same name. */
+const optionFiles: readonly Configured[] = [
+  {
+    files: [
+      ...[
+        "./gradle.properties",
+        "~/.gradle/gradle.properties",
+        "$GRADLE_USER_HOME/gradle.properties",
+      ],
+      ...["./.mvn/jvm.config", "./.mvn/maven.config", "~/.mavenrc", "./.sbtopts", "./.jvmopts"],
+    ],
+    line: /javax\.net\.ssl\.trustStore=["']?([^\s"']+)/,
+  },
+]
 
 /** `-Djavax.net.ssl.trustStore=` and its password, in quotes or not. */
 const storeOption = /-Djavax\.net\.ssl\.trustStore=(?:"([^"]*)"|'([^']*)'|(\S+))/
@@ -121,6 +137,8 @@ export interface JavaAuthorities {
   readonly added: readonly Buffer[]
   /** Whether `places` will be seen; else a variable must do it wherever a store lacks an authority. */
   readonly covers: boolean
+  /** Where the command starts. */
+  readonly directory: string
   /** Milliseconds since 1970. */
   readonly nowMs: number
 }
@@ -139,7 +157,7 @@ export interface JavaTrust {
 export function extendJava(
   machine: Machine,
   places: Places,
-  { roots, added, covers, nowMs }: JavaAuthorities,
+  { roots, added, covers, directory, nowMs }: JavaAuthorities,
   storePath: string,
 ): JavaTrust {
   const ours = added.map((der, index) => ({ alias: `sluice-${index + 1}`, der }))
@@ -158,6 +176,10 @@ export function extendJava(
     const path = option(text, storeOption)
     const found = path === null ? null : machine.read(path)
     if (found !== null) extend(found, option(text, passwordOption) ?? usualPassword)
+  }
+  for (const path of configuredPaths(machine, directory, optionFiles)) {
+    const found = machine.read(path)
+    if (found !== null) extend(found, usualPassword)
   }
   const stores = [...shared, ...homes(machine).flatMap(storesOf)].map(machine.read)
   for (const found of stores)

@@ -19,4 +19,16 @@ export const node: Store = {
     { name: "YARN_HTTPS_CA_FILE_PATH", holds: "whole", set: "extended" },
     { name: "YARN_CA_FILE_PATH", holds: "whole", set: "extended" },
   ],
+  configured: [
+    // npm and pnpm: docs.npmjs.com/cli/configuring-npm/npmrc
+    {
+      files: ["./.npmrc", "~/.npmrc", "/etc/npmrc", "/usr/etc/npmrc", "/usr/local/etc/npmrc"],
+      line: /^\s*cafile\s*=\s*"?(.+?)"?\s*$/,
+    },
+    { files: ["./.yarnrc", "~/.yarnrc"], line: /^\s*"?cafile"?\s+"?(.+?)"?\s*$/ },
+    {
+      files: ["./.yarnrc.yml", "~/.yarnrc.yml"],
+      line: /^\s*(?:httpsCaFilePath|caFilePath)\s*:\s*["']?(.+?)["']?\s*$/,
+    },
+  ],
 }

@@ -19,12 +19,18 @@ export function dersIn(text: string): Buffer[] {
   )
 }
 
-/** One certificate as text, lines of 64 characters (RFC 7468 §2). */
-export function pem(der: Uint8Array): string {
-  const lines = Buffer.from(der)
-    .toString("base64")
-    .replaceAll(/(.{64})(?=.)/g, "$1\n")
-  return `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n`
+/** A text without the private keys in it: a user's own file may hold both, for nobody else to read. */
+export function withoutKeys(text: string): string {
+  let inKey = false
+  return text
+    .split("\n")
+    .filter((line) => {
+      if (/-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----/.test(line)) inKey = true
+      const drop = inKey
+      if (/-----END [A-Z0-9 ]*PRIVATE KEY-----/.test(line)) inKey = false
+      return !drop
+    })
+    .join("\n")
 }
 
 /** A bundle, and more behind it; the first may lack its last line end. */

@@ -10,4 +10,11 @@ import type { Store } from "./store.ts"
 export const php: Store = {
   name: "Composer",
   variables: [{ name: "COMPOSER_CAFILE", holds: "whole", set: "extended" }],
+  // getcomposer.org, config: `cafile`
+  configured: [
+    {
+      files: ["~/.composer/config.json", "~/.config/composer/config.json", "./composer.json"],
+      line: /"cafile"\s*:\s*"(.+?)"/,
+    },
+  ],
 }

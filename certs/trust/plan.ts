@@ -7,15 +7,18 @@
  */
 import { resolve } from "node:path"
 import type { Content, OwnFiles } from "../../kernel/own-files.ts"
+import { pem } from "../certificate.ts"
+import { browserDirectories, extendBrowsers } from "./browsers.ts"
 import { cargo } from "./cargo.ts"
 import { clouds } from "./clouds.ts"
+import { configuredPaths } from "./configured.ts"
 import { curl } from "./curl.ts"
 import { deno } from "./deno.ts"
 import { git } from "./git.ts"
 import { extendJava } from "./java.ts"
 import { node } from "./node.ts"
 import { openssl } from "./openssl.ts"
-import { dersIn, joined, pem } from "./pem.ts"
+import { dersIn, joined, withoutKeys } from "./pem.ts"
 import { perl } from "./perl.ts"
 import { php } from "./php.ts"
 import { Places } from "./places.ts"
@@ -57,7 +60,9 @@ export const authorityFile = "authority.pem"
 export const javaFile = "java.jks"
 
 export function trust(machine: Machine, wanted: Wanted): Trust {
-  const places = new Places(machine, wanted.coversSystem ? managedDirectories : [])
+  const { coversSystem: covers, directory, folder, nowMs } = wanted
+  const copied = covers ? [...managedDirectories, ...browserDirectories] : []
+  const places = new Places(machine, copied)
   const ders = dersIn(wanted.added)
   const certificates = ders.map((der) => ({ der, pem: pem(der) }))
   const system = extendSystem(machine, places, wanted.added, certificates)
@@ -68,40 +73,74 @@ export function trust(machine: Machine, wanted: Wanted): Trust {
     [authorityFile]: certificates.at(-1)?.pem ?? "",
   }
   // Why the system's path: it holds the same, and leads somewhere in a chroot and after the run too.
-  const whole = system.bundle ?? `${wanted.folder}/${bundleFile}`
-  const usual = { whole, beside: `${wanted.folder}/${addedFile}` }
+  const whole = system.bundle ?? `${folder}/${bundleFile}`
+  const beside = `${folder}/${addedFile}`
   const variables: Record<string, string> = {}
-  for (const variable of stores.flatMap((store) => store.variables)) {
-    const value = valueOf(variable, machine, places, wanted, usual, run)
-    if (value !== null) variables[variable.name] = value
-  }
-  const { coversSystem: covers, nowMs } = wanted
-  const facts = { roots: dersIn(roots), added: ders, covers, nowMs }
-  const java = extendJava(machine, places, facts, `${wanted.folder}/${javaFile}`)
+  const facts = { roots: dersIn(roots), added: ders, covers, directory, nowMs }
+  const java = extendJava(machine, places, facts, `${folder}/${javaFile}`)
   if (java.store !== null) run[javaFile] = java.store
+  for (const store of stores) {
+    const named = extendConfigured(machine, places, store, wanted)
+    for (const variable of store.variables) {
+      const usual =
+        variable.holds === "beside"
+          ? { path: beside, text: null }
+          : { path: whole, text: named === "" ? null : joined(roots, named) }
+      const value = valueOf(variable, machine, places, wanted, usual)
+      if (value === null) continue
+      variables[variable.name] = value.path
+      if (value.text !== null) run[value.path.slice(folder.length + 1)] = value.text
+    }
+  }
+  if (covers) Object.assign(run, extendBrowsers(machine, places, ders, folder))
   const own = covers
     ? { run, files: places.files, directories: places.directories }
     : { run, files: [], directories: [] }
   return { variables: { ...variables, ...java.variables }, own }
 }
 
-/** What a variable is to be set to; null: it stays as it is. Adds the file that it names, if one is needed. */
+/** Extends the files that a store's configuration names; gives the text of those files. */
+function extendConfigured(
+  machine: Machine,
+  places: Places,
+  { configured }: Store,
+  { added, directory }: Wanted,
+): string {
+  const texts = configuredPaths(machine, directory, configured ?? []).flatMap((path) => {
+    const found = textAt(machine, path)
+    if (found === null || found.file === null) return []
+    // Why nothing of a system's store: the whole bundle holds that.
+    if (places.has(found.file.path)) return []
+    places.put(found.file, joined(found.text, added))
+    return [withoutKeys(found.text)]
+  })
+  return texts.reduce(joined, "")
+}
+
+/**
+ * What a variable is to be set to, and the text of the file that it then names, where that is a file of
+ * its own; null: it stays as it is.
+ *
+ * @param usual where it leads if nothing else is said; `text`: the file has to be made, of this and
+ *   what is added
+ */
 function valueOf(
-  { name, holds, set }: Variable,
+  { name, set }: Variable,
   machine: Machine,
   places: Places,
   { added, directory, folder }: Wanted,
-  usual: Readonly<Record<Variable["holds"], string>>,
-  run: Record<string, Content>,
-): string | null {
+  usual: { readonly path: string; readonly text: string | null },
+): { readonly path: string; readonly text: string | null } | null {
+  const own = `${folder}/trust/${name.toLowerCase()}.pem`
   const given = machine.environment[name] ?? ""
-  if (given === "") return set === "always" ? usual[holds] : null
+  if (given === "") {
+    if (set !== "always") return null
+    return usual.text === null ? usual : { path: own, text: joined(usual.text, added) }
+  }
   const path = resolve(directory, given)
   const found = textAt(machine, path)
   // Why as it is where nothing is found: `false` is a value of some, and what is broken stays so.
   if (found === null || (found.file !== null && places.has(found.file.path))) return null
   if (found.text.includes(added)) return null
-  const file = `trust/${name.toLowerCase()}.pem`
-  run[file] = joined(found.text, added)
-  return `${folder}/${file}`
+  return { path: own, text: joined(withoutKeys(found.text), added) }
 }

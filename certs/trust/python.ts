@@ -18,4 +18,17 @@ export const python: Store = {
     // gRPC of every language but Go and Java (grpc/doc/environment_variables.md).
     { name: "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", holds: "whole", set: "always" },
   ],
+  // Why: requests takes the variable before what pip or conda give it (psf/requests#3829).
+  configured: [
+    // pip.pypa.io, configuration: `cert`
+    {
+      files: [
+        ...["/etc/pip.conf", "~/.pip/pip.conf", "~/.config/pip/pip.conf"],
+        ...["$PIP_CONFIG_FILE", "$VIRTUAL_ENV/pip.conf"],
+      ],
+      line: /^\s*cert\s*[=:]\s*(.+?)\s*$/,
+    },
+    // docs.conda.io, .condarc: `ssl_verify`
+    { files: ["~/.condarc", "$CONDARC"], line: /^\s*ssl_verify\s*:\s*["']?(.+?)["']?\s*$/ },
+  ],
 }

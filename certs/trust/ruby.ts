@@ -11,4 +11,11 @@ export const ruby: Store = {
     { name: "BUNDLE_SSL_CA_CERT", holds: "whole", set: "extended" },
     { name: "GEM_SSL_CA_CERT", holds: "whole", set: "extended" },
   ],
+  configured: [
+    {
+      files: ["~/.bundle/config", "./.bundle/config"],
+      line: /^BUNDLE_SSL_CA_CERT:\s*["']?(.+?)["']?\s*$/,
+    },
+    { files: ["~/.gemrc", "/etc/gemrc"], line: /^:ssl_ca_cert:\s*["']?(.+?)["']?\s*$/ },
+  ],
 }

@@ -5,6 +5,8 @@
  * and no other. plan.ts makes of all of them what one run needs.
  */
 
+import type { Configured } from "./configured.ts"
+
 /** A file as it was read, and where it really lies. */
 export interface Found {
   readonly bytes: Buffer
@@ -46,4 +48,9 @@ export interface Store {
   /** The programs that it is for. */
   readonly name: string
   readonly variables: readonly Variable[]
+  /**
+   * Where configuration names a file of authorities. Such a file is extended in the job's view, and
+   * what it holds goes into a variable of this store that would put it aside.
+   */
+  readonly configured?: readonly Configured[]
 }

@@ -11,15 +11,15 @@ import {
   readdirSync,
   readlinkSync,
   lstatSync,
+  rmSync,
   writeFileSync,
 } from "node:fs"
 import { homedir } from "node:os"
-import { join } from "node:path"
+import { join, resolve } from "node:path"
 import t from "tap"
 import { authority } from "../../certs/authority.ts"
 import { jks } from "../../certs/trust/jks.ts"
-import { guarded, labFor, whyNoLab, type Guarded } from "../bypass/harness.ts"
-import { shown } from "../bypass/ways.ts"
+import { arrives, guarded, labFor, whyNoLab, type Guarded } from "../bypass/harness.ts"
 
 t.setTimeout(280_000)
 const skip = whyNoLab() ?? false
@@ -33,7 +33,12 @@ interface Program {
   /** Shell: fetches `url` and prints what came. */
   readonly fetch: string
   readonly prints?: RegExp
+  /** What arrives at the far end, and only there shows that it was trusted. */
+  readonly arrives?: string
 }
+
+/** Where npm puts programs. */
+const packages = resolve(import.meta.dirname, "../../node_modules/.bin")
 
 /** Debian's own Python: another one in PATH has a home of its own. */
 const python = "/usr/bin/python3"
@@ -169,6 +174,25 @@ function programs(home: string, jvms: readonly Jvm[]): Program[] {
       // Why this: the index was fetched over TLS, and is none.
       prints: /failed to parse|expected (value|ident)/,
     },
+    ...["bun", "deno"].map((name) => ({
+      name,
+      needs: `test -x ${packages}/${name}`,
+      fetch: `${packages}/${name} ${name === "bun" ? "-e" : "eval"} 'console.log(await (await fetch("${url}")).text())'`,
+    })),
+    {
+      name: "Chromium",
+      needs: "command -v chromium",
+      // Why that option: root needs it.
+      fetch: `timeout 60 chromium --headless --no-sandbox --disable-gpu --dump-dom ${url} 2>/dev/null`,
+    },
+    {
+      name: "Firefox",
+      needs: "command -v firefox-esr",
+      // Why a picture: it can print nothing else. It shows the page only if it is large.
+      fetch: `timeout 60 firefox-esr --headless --screenshot ${home}/page.png ${url}firefox 2>/dev/null; echo done`,
+      prints: /done/,
+      arrives: "/firefox ",
+    },
     {
       name: "AWS CLI",
       needs: "aws --version",
@@ -269,31 +293,36 @@ t.test("trust", { skip, timeout: 270_000 }, async (t) => {
     )
 
   const all = programs(home, jvms).map((each) => ({ ...each, here: has(each.needs) }))
-  await t.test("no program trusts that host by itself", async (t) => {
-    const present = all.filter(({ here }) => here)
+  const present = all.filter(({ here }) => here)
+  /** What each program that is there says, all in one run: that is soon done. */
+  const saidIn = async (given: readonly string[]): Promise<Map<Program, string>> => {
     const script = present.map(({ fetch }, index) => `echo "<${index}>"; (${fetch})`).join("\n")
-    const given = ["--quiet", "--mode", "block", "--allow", "allowed.test"]
-    const argv = lab.guarded(given, ["sh", "-c", script])
-    const option = argv.indexOf("--upstream-ca")
-    const without = argv.toSpliced(option, 2)
-    const { stdout } = await lab.run(without, {
-      environment: plain,
-      bare: true,
-      timeoutMs: 120_000,
-    })
-    for (const [index, { name, prints }] of present.entries()) {
-      const said = stdout.split(`<${index}>\n`)[1]?.split(`<${index + 1}>\n`)[0] ?? "nothing"
-      t.notMatch(said, prints ?? hello, name)
+    const settings = { environment: plain, bare: true, timeoutMs: 120_000 }
+    const { stdout } = await lab.run([...given, script], settings)
+    const parts = stdout.split(/^<\d+>\n/m).slice(1)
+    return new Map(present.map((program, index) => [program, parts[index] ?? "nothing"]))
+  }
+  const options = ["--quiet", "--mode", "block", "--allow", "allowed.test"]
+  const argv = lab.guarded(options, ["sh", "-c"])
+
+  await t.test("no program trusts that host by itself", async (t) => {
+    const said = await saidIn(argv.toSpliced(argv.indexOf("--upstream-ca"), 2))
+    for (const [{ name, prints, arrives: word }, words] of said) {
+      if (word === undefined) t.notMatch(words, prints ?? hello, name)
+      else t.strictSame(await lab.seen(word), [], name)
     }
   })
 
-  for (const { name, here, needs, fetch, prints } of all) {
+  const said = await saidIn(argv)
+  for (const program of all) {
+    const { name, here, needs, prints, arrives: word } = program
     const missing = here ? {} : { skip: `needs ${needs}` }
     await t.test(`${name} trusts the authorities of the run`, missing, async (t) => {
-      const result = await run(fetch)
-      if (!t.match(result.stdout, prints ?? hello)) t.comment(shown(result))
+      t.match(said.get(program), prints ?? hello)
+      if (word !== undefined) t.ok(await arrives(lab, word), "what it asked for arrives")
     })
   }
+
   await t.test("existing values of variables are extended", async (t) => {
     const own = join(lab.directory, "own.pem")
     const mine = authority("Somebody's own", Date.now()).pem
@@ -312,6 +341,23 @@ git ls-remote ${url}repo.git 2>&1`
     t.match(texts.at(-1), hello)
     t.match(texts.at(-1), /is this a git repository/)
     t.equal(readFileSync(own, "utf8"), `# mine\n${mine}`, "the file itself is as it was")
+  })
+
+  await t.test("what configuration names is extended, and stays what it is", async (t) => {
+    const [own, project] = [join(lab.directory, "named.pem"), join(lab.directory, "project")]
+    const mine = authority("Somebody's own", Date.now()).pem
+    mkdirSync(project)
+    writeFileSync(own, mine)
+    writeFileSync(join(home, ".gitconfig"), `[http]\n\tsslCAInfo = ${own}\n`)
+    writeFileSync(join(home, ".curlrc"), `cacert = "${own}"\n`)
+    t.teardown(() => {
+      for (const name of [".gitconfig", ".curlrc"]) rmSync(join(home, name))
+    })
+    const { stdout } = await run(`cat ${own}; curl -sS ${url}; git ls-remote ${url}repo.git 2>&1`)
+    t.ok(stdout.startsWith(mine), "it holds what it held")
+    t.match(stdout, hello)
+    t.match(stdout, /is this a git repository/)
+    t.equal(readFileSync(own, "utf8"), mine, "outside the file is as it was")
   })
 
   await t.test("a store that Java's options name is extended in place", async (t) => {

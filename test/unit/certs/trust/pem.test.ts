@@ -1,5 +1,6 @@
 import t from "tap"
-import { certificatesIn, dersIn, joined, pem } from "../../../../certs/trust/pem.ts"
+import { pem } from "../../../../certs/certificate.ts"
+import { certificatesIn, dersIn, joined, withoutKeys } from "../../../../certs/trust/pem.ts"
 
 const one = "-----BEGIN CERTIFICATE-----\nAQID\nBAUG\n-----END CERTIFICATE-----"
 
@@ -36,5 +37,20 @@ t.test("joined() keeps certificates apart, whether or not a file ends with a lin
   t.equal(joined("a", "b\n"), "a\nb\n")
   t.equal(joined("a\n", "b\n"), "a\nb\n")
   t.equal(joined("", "b\n"), "b\n")
+  t.end()
+})
+
+t.test("withoutKeys() drops private keys, and nothing else", (t) => {
+  const key = (kind: string): string => `-----BEGIN ${kind}-----\nAQID\n-----END ${kind}-----\n`
+  for (const kind of [
+    "PRIVATE KEY",
+    "RSA PRIVATE KEY",
+    "EC PRIVATE KEY",
+    "ENCRYPTED PRIVATE KEY",
+  ]) {
+    t.equal(withoutKeys(`# mine\n${key(kind)}${one}\n`), `# mine\n${one}\n`, kind)
+  }
+  t.equal(withoutKeys(`${one}\n${key("PUBLIC KEY")}`), `${one}\n${key("PUBLIC KEY")}`)
+  t.equal(withoutKeys(`${one}\n-----BEGIN PRIVATE KEY-----\nAQ`), one, "and one that does not end")
   t.end()
 })

@@ -199,6 +199,20 @@ t.test("every variable of every store is set, or extended, or left alone", (t) =
   t.end()
 })
 
+t.test("a private key beside a user's certificate is not copied", (t) => {
+  const key = "-----BEGIN PRIVATE KEY-----\nAQID\n-----END PRIVATE KEY-----\n"
+  const files = {
+    ...debian,
+    "/srv/mine.pem": key + corporate.pem,
+    "/etc/pip.conf": "cert=/srv/mine.pem",
+  }
+  for (const environment of [{ SSL_CERT_FILE: "/srv/mine.pem" }, {}]) {
+    const { own } = trust(machine(files, environment), wanted)
+    t.notMatch(Object.values(own.run).join(""), "PRIVATE KEY")
+  }
+  t.end()
+})
+
 t.test("a variable may name a relative path, or a directory", (t) => {
   const files = {
     "/work/own.pem": corporate.pem,
@@ -214,6 +228,106 @@ t.test("a variable may name a relative path, or a directory", (t) => {
   }
   t.strictSame(texts("own.pem"), [corporate.der, added.der])
   t.strictSame(texts("certs"), [corporate.der, root.der, added.der])
+  t.end()
+})
+
+t.test("a file that configuration names is extended where it lies", (t) => {
+  const cases = [
+    ["/home/me/.npmrc", "cafile = /srv/mine.pem"],
+    ["/work/.npmrc", 'cafile="/srv/mine.pem"'],
+    ["/work/.yarnrc.yml", "httpsCaFilePath: '/srv/mine.pem'"],
+    ["/home/me/.yarnrc", 'cafile "/srv/mine.pem"'],
+    ["/home/me/.config/pip/pip.conf", "[global]\ncert = /srv/mine.pem"],
+    ["/home/me/.condarc", "ssl_verify: /srv/mine.pem"],
+    ["/home/me/.gitconfig", '[http "https://git.example.com"]\n\tsslCAInfo = /srv/mine.pem'],
+    ["/work/.git/config", "[http]\n\tsslcainfo = ../../srv/mine.pem"],
+    ["/home/me/.cargo/config.toml", '[http]\ncainfo = "/srv/mine.pem"'],
+    ["/home/me/.curlrc", 'cacert = "/srv/mine.pem"'],
+    ["/home/me/.wgetrc", "ca_certificate = /srv/mine.pem"],
+    ["/home/me/.bundle/config", 'BUNDLE_SSL_CA_CERT: "/srv/mine.pem"'],
+    ["/home/me/.composer/config.json", '{"config": {"cafile": "/srv/mine.pem"}}'],
+    ["/home/me/.aws/config", "[default]\nca_bundle = /srv/mine.pem"],
+    [
+      "/home/me/.config/gcloud/configurations/config_default",
+      "custom_ca_certs_file = /srv/mine.pem",
+    ],
+  ] as const
+  for (const [file, text] of cases) {
+    const files = { ...debian, [file]: text, "/srv/mine.pem": `# mine\n${corporate.pem}` }
+    const plan = trust(machine(files), wanted)
+    t.equal(replaced(plan)["/srv/mine.pem"], `# mine\n${corporate.pem}${added.pem}`, file)
+  }
+  t.end()
+})
+
+t.test("what configuration names is in the variable that would put it aside", (t) => {
+  for (const [file, text, name] of [
+    ["/etc/pip.conf", "cert = /srv/mine.pem", "REQUESTS_CA_BUNDLE"],
+    ["/home/me/.aws/config", "ca_bundle=/srv/mine.pem", "AWS_CA_BUNDLE"],
+  ] as const) {
+    const files = { ...debian, [file]: text, "/srv/mine.pem": corporate.pem }
+    const { variables, own } = trust(machine(files), wanted)
+    t.equal(variables[name], `/run/sluice/trust/${name.toLowerCase()}.pem`)
+    const all = own.run[`trust/${name.toLowerCase()}.pem`]
+    t.equal(all, `${root.pem}${corporate.pem}${added.pem}`, name)
+    t.equal(variables["SSL_CERT_FILE"], "/etc/ssl/certs/ca-certificates.crt", "and in no other")
+  }
+  t.end()
+})
+
+t.test("configuration that names no certificates is left alone, and read in no long time", (t) => {
+  const shadow = "root:*:1:0:99999:7:::\n"
+  const startedMs = performance.now()
+  for (const text of [
+    "cafile=/etc/shadow",
+    "cafile=/nowhere",
+    "cafile=",
+    "cafile=null",
+    "#cafile=/srv/mine.pem",
+    `cafile=/srv/mine.pem${" ".repeat(5_000)}x`,
+    `cafile=/srv/mine.pem\n${"x".repeat(300_000)}`,
+    `cafile${" ".repeat(200_000)}`,
+  ]) {
+    const files = {
+      ...debian,
+      "/work/.npmrc": text,
+      "/etc/shadow": shadow,
+      "/srv/mine.pem": corporate.pem,
+    }
+    const plan = trust(machine(files), wanted)
+    t.strictSame(plan.own.files, [], text.slice(0, 40).trim())
+  }
+  t.ok(performance.now() - startedMs < 2_000)
+  t.end()
+})
+
+t.test("browsers are told by policies, which keep what others say", (t) => {
+  const files = {
+    ...debian,
+    "/etc/opt/chrome/policies/managed/own.json":
+      '{"CACertificates": ["AQID"], "HomepageLocation": "x"}',
+    "/etc/opt/chrome/policies/managed/broken.json": "{",
+    "/etc/chromium/master_preferences": "{}",
+    "/etc/firefox/policies/policies.json":
+      '{"policies": {"BlockAboutConfig": true, "Certificates": {"Install": ["/srv/mine.pem"]}}}',
+  }
+  const plan = trust(machine(files), wanted)
+  const texts = replaced(plan)
+  const json = (path: string): unknown => JSON.parse(texts[path] ?? "null")
+  const der = added.der.toString("base64")
+  t.strictSame(json("/etc/opt/chrome/policies/managed/zz-sluice.json"), {
+    CACertificates: ["AQID", der],
+  })
+  for (const path of ["/etc/opt/chrome_for_testing", "/etc/opt/edge", "/etc/chromium"]) {
+    t.strictSame(json(`${path}/policies/managed/zz-sluice.json`), { CACertificates: [der] }, path)
+  }
+  t.strictSame(json("/etc/firefox/policies/policies.json"), {
+    policies: {
+      BlockAboutConfig: true,
+      Certificates: { Install: ["/srv/mine.pem", "/run/sluice/trust/authority-1.pem"] },
+    },
+  })
+  t.equal(plan.own.run["trust/authority-1.pem"], added.pem)
   t.end()
 })
 
@@ -236,13 +350,15 @@ t.test("the store of every JVM keeps its own authorities and gets the added ones
     "/srv/started/bin/java": "",
     "/usr/bin/java": "-> /srv/started/bin/java",
     "/srv/named/lib/security/jssecacerts": jks(mine, 0),
+    "/work/gradle.properties": "systemProp.javax.net.ssl.trustStore=/srv/gradle.jks\n",
+    "/srv/gradle.jks": jks(mine, 0),
     "/usr/lib/jvm/broken/lib/security/cacerts": "root:x:0:0::/root:/bin/sh\n",
   }
   const environment = { JAVA_HOME: "/srv/named", PATH: "/bin:/usr/bin" }
   const { own, variables } = trust(machine(files, environment), wanted)
   t.strictSame(
     own.files.map(({ path }) => path).toSorted(),
-    [...homes.map(at), "/srv/named/lib/security/jssecacerts"].toSorted(),
+    [...homes.map(at), "/srv/gradle.jks", "/srv/named/lib/security/jssecacerts"].toSorted(),
   )
   for (const { content } of own.files) {
     const read = readJks(Buffer.from(content))
