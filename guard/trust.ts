@@ -20,7 +20,7 @@ const namesMax = 8_192
 function read(path: string): Found | null {
   let fd: number | null = null
   try {
-    const real = realpathSync(path)
+    const real = realpathSync.native(path)
     // Why before opening: to open a device or a pipe is an act of its own.
     if (!statSync(real).isFile()) return null
     fd = openSync(real, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY)
@@ -52,15 +52,28 @@ function list(path: string): readonly string[] {
 
 function real(path: string): string | null {
   try {
-    return realpathSync(path)
+    return realpathSync.native(path)
   } catch {
     return null
   }
 }
 
-/** The machine as one user may read it. */
+/** The machine as one user may read it, each file once. */
 export function machine(environment: Machine["environment"], home: string | null): Machine {
-  return { environment, home, read, list, real }
+  const files = new Map<string, Found | null>()
+  return {
+    environment,
+    home,
+    list,
+    real,
+    read(path) {
+      const known = files.get(path)
+      if (known !== undefined) return known
+      const found = read(path)
+      files.set(path, found)
+      return found
+    },
+  }
 }
 
 /** Authorities for a machine without a bundle: Node's own, which are Mozilla's. */

@@ -132,7 +132,7 @@ function distinct(entries: readonly Entry[]): Entry[] {
 
 export interface JavaAuthorities {
   /** DER, of the machine's bundle: for stores that cannot be read. */
-  readonly roots: readonly Buffer[]
+  readonly roots: () => readonly Buffer[]
   /** DER. */
   readonly added: readonly Buffer[]
   /** Whether `places` will be seen; else a variable must do it wherever a store lacks an authority. */
@@ -165,7 +165,10 @@ export function extendJava(
   let lacking = false
   const extend = (found: Found, password: string): void => {
     if (!isKeyStore(found.bytes)) return
-    const { entries, others } = read(found.bytes, password) ?? { entries: named(roots), others: [] }
+    const { entries, others } = read(found.bytes, password) ?? {
+      entries: named(roots()),
+      others: [],
+    }
     all.push(...entries)
     lacking ||= !added.every((der) => entries.some((entry) => entry.der.equals(der)))
     const store = { entries: distinct([...ours, ...entries]), others }
@@ -192,7 +195,7 @@ export function extendJava(
     return { variables: {}, store: null }
   }
   const more = `-Djavax.net.ssl.trustStore=${storePath}`
-  const entries = distinct([...ours, ...all, ...(all.length === 0 ? named(roots) : [])])
+  const entries = distinct([...ours, ...all, ...(all.length === 0 ? named(roots()) : [])])
   return {
     variables: { JAVA_TOOL_OPTIONS: given === "" ? more : `${given} ${more}` },
     store: jks({ entries, others: [] }, nowMs),

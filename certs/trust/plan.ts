@@ -76,7 +76,7 @@ export function trust(machine: Machine, wanted: Wanted): Trust {
   const whole = system.bundle ?? `${folder}/${bundleFile}`
   const beside = `${folder}/${addedFile}`
   const variables: Record<string, string> = {}
-  const facts = { roots: dersIn(roots), added: ders, covers, directory, nowMs }
+  const facts = { roots: () => dersIn(roots), added: ders, covers, directory, nowMs }
   const java = extendJava(machine, places, facts, `${folder}/${javaFile}`)
   if (java.store !== null) run[javaFile] = java.store
   for (const store of stores) {
@@ -138,9 +138,11 @@ function valueOf(
     return usual.text === null ? usual : { path: own, text: joined(usual.text, added) }
   }
   const path = resolve(directory, given)
+  const real = machine.real(path)
+  if (real !== null && places.has(real)) return null
   const found = textAt(machine, path)
   // Why as it is where nothing is found: `false` is a value of some, and what is broken stays so.
-  if (found === null || (found.file !== null && places.has(found.file.path))) return null
+  if (found === null) return null
   if (found.text.includes(added)) return null
   return { path: own, text: joined(withoutKeys(found.text), added) }
 }
