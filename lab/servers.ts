@@ -7,14 +7,17 @@ import { appendFileSync, writeFileSync } from "node:fs"
 import { createSocket } from "node:dgram"
 import { createServer as createTcp } from "node:net"
 import { createSecureServer } from "node:http2"
+import type { Duplex } from "node:stream"
 import { createSecureContext } from "node:tls"
 import { authority, type Authority } from "../certs/authority.ts"
 import { leaf, leafKey } from "../certs/leaf.ts"
+import { answer } from "./answer.ts"
 import { serveZone } from "./authority-server.ts"
 import type { Record_ } from "./evidence.ts"
 import { places, type Zone } from "./places.ts"
-import { registry } from "./registry.ts"
 import { sinkPort } from "./sink-port.ts"
+import { serveWebSocket } from "./sites/websocket.ts"
+import { visit } from "./visit.ts"
 
 /** What internet.ts tells this process. */
 export interface FarEnd {
@@ -26,6 +29,7 @@ export interface FarEnd {
   readonly repositories: string | null
 }
 
+/** Enough for every canary; of a large file nobody keeps more. */
 const bodyBytesMax = 1 << 20
 
 const order = JSON.parse(process.argv[2] ?? "{}") as FarEnd
@@ -33,39 +37,46 @@ const write = (record: Record_): void => {
   appendFileSync(order.evidence, `${JSON.stringify(record)}\n`)
 }
 
-function answer(request: IncomingMessage, response: ServerResponse, secure: boolean): void {
+/** Writes a request down once: when it has come whole, or when it breaks off. */
+function note(request: IncomingMessage): void {
   const chunks: Buffer[] = []
   let kept = 0
-  request.on("data", (chunk: Buffer) => {
-    if (kept < bodyBytesMax) chunks.push(chunk)
-    kept += chunk.length
-  })
-  request.on("end", () => {
-    const { localAddress, localPort } = request.socket
+  let written = false
+  const { localAddress, localPort } = request.socket
+  const done = (): void => {
+    if (written) return
+    written = true
     const headers = request.rawHeaders.join(" ")
     const body = Buffer.concat(chunks).toString("latin1")
     const text = `${request.method} ${request.url} ${headers} ${body}`
     write({ kind: "http", at: `${localAddress}:${localPort}`, text })
-    const size = /^\/bytes\/(\d+)$/.exec(request.url ?? "")?.[1]
-    if (size !== undefined) return sendBytes(response, Number(size))
-    if (registry(request, response, order.repositories)) return
-    response.end(`hello from ${request.headers.host ?? "nobody"}${secure ? " over tls" : ""}\n`)
+  }
+  request.on("data", (chunk: Buffer) => {
+    if (kept < bodyBytesMax) chunks.push(chunk)
+    kept += chunk.length
   })
+  request.on("end", done)
+  request.on("close", done)
 }
 
-function sendBytes(response: ServerResponse, size: number): void {
-  const block = Buffer.alloc(65_536, "x")
-  response.setHeader("content-length", size)
-  let left = size
-  const more = (): void => {
-    while (left > 0) {
-      const part = left < block.length ? block.subarray(0, left) : block
-      left -= part.length
-      if (!response.write(part) && left > 0) return void response.once("drain", more)
-    }
-    response.end()
+function take(request: IncomingMessage, response: ServerResponse, secure: boolean): void {
+  request.on("error", () => {})
+  response.on("error", () => {})
+  note(request)
+  answer(visit(request, response, secure), order.repositories)
+}
+
+/** A WebSocket, at whatever path; any other upgrade is refused. */
+function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  const { localAddress, localPort } = request.socket
+  const at = `${localAddress}:${localPort}`
+  const headers = request.rawHeaders.join(" ")
+  write({ kind: "http", at, text: `${request.method} ${request.url} ${headers} ` })
+  if (request.headers.upgrade?.toLowerCase() !== "websocket") {
+    socket.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+    return
   }
-  more()
+  serveWebSocket(request, socket, head, (text) => write({ kind: "tcp", at, text }))
 }
 
 function serveHttps(signer: Authority): void {
@@ -94,9 +105,10 @@ function serveHttps(signer: Authority): void {
       (request, response) => {
         // Why: what is asked is the same over both versions; only the host stands elsewhere.
         request.headers.host ??= request.headers[":authority"]
-        answer(request as unknown as IncomingMessage, response as unknown as ServerResponse, true)
+        take(request as unknown as IncomingMessage, response as unknown as ServerResponse, true)
       },
     )
+    server.on("upgrade", upgrade)
     server.on("tlsClientError", () => {})
     server.listen(port, "::")
   }
@@ -104,7 +116,8 @@ function serveHttps(signer: Authority): void {
 
 function serveHttp(): void {
   for (const port of [80, 8080]) {
-    const server = createHttp((request, response) => answer(request, response, false))
+    const server = createHttp((request, response) => take(request, response, false))
+    server.on("upgrade", upgrade)
     server.on("clientError", (_error, socket) => socket.destroy())
     server.listen(port, "::")
   }
