@@ -1,4 +1,4 @@
-/** A repository of Debian packages (wiki.debian.org/DebianRepository/Format), flat, with one. Pure. */
+/** A repository of Debian packages (wiki.debian.org/DebianRepository/Format) with one. Pure. */
 import { ar, tarball } from "../archives.ts"
 import { digest, type Files } from "./files.ts"
 
@@ -18,14 +18,24 @@ export function debianFiles(): Files {
     "control.tar.gz": tarball({ "./control": control }),
     "data.tar.gz": tarball({ "./usr/share/tidy-words/words": "tidy\n" }),
   })
-  const name = "tidy-words_1.0.0_all.deb"
-  const rest = `Filename: ./${name}\nSize: ${archive.length}\nSHA256: ${digest("sha256", archive)}\n`
+  const path = "pool/tidy-words_1.0.0_all.deb"
+  const rest = `Filename: ${path}\nSize: ${archive.length}\nSHA256: ${digest("sha256", archive)}\n`
   const list = `${control}${rest}\n`
-  const listed = ` ${digest("sha256", list)} ${Buffer.byteLength(list)} Packages`
-  const release = `Suite: lab\nDate: Thu, 01 Jan 2026 00:00:00 UTC\nArchitectures: all amd64\nSHA256:\n${listed}\n`
+  const lists = ["amd64", "arm64"].map((machine) => `main/binary-${machine}/Packages`)
+  const sum = `${digest("sha256", list)} ${Buffer.byteLength(list)}`
+  const release = [
+    "Suite: lab",
+    "Codename: lab",
+    "Date: Thu, 01 Jan 2026 00:00:00 UTC",
+    "Architectures: amd64 arm64",
+    "Components: main",
+    "SHA256:",
+    ...lists.map((place) => ` ${sum} ${place}`),
+    "",
+  ].join("\n")
   return {
-    "/words/Release": release,
-    "/words/Packages": list,
-    [`/words/${name}`]: archive,
+    "/debian/dists/lab/Release": release,
+    ...Object.fromEntries(lists.map((place) => [`/debian/dists/lab/${place}`, list])),
+    [`/debian/${path}`]: archive,
   }
 }

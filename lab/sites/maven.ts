@@ -2,8 +2,15 @@
 import { zip } from "../archives.ts"
 import { digest, type Files } from "./files.ts"
 
-function pom(artifact: string, packaging: string): string {
-  const place = `<groupId>com.example</groupId><artifactId>${artifact}</artifactId><version>1.0.0</version>`
+const plexus = "/org/codehaus/plexus/plexus-utils/1.1/plexus-utils-1.1"
+
+function pom(
+  artifact: string,
+  packaging: string,
+  group = "com.example",
+  version = "1.0.0",
+): string {
+  const place = `<groupId>${group}</groupId><artifactId>${artifact}</artifactId><version>${version}</version>`
   return `<?xml version="1.0"?>\n<project><modelVersion>4.0.0</modelVersion>${place}<packaging>${packaging}</packaging></project>\n`
 }
 
@@ -17,6 +24,9 @@ export function mavenFiles(): Files {
     ["/com/example/parent/1.0.0/parent-1.0.0.pom", pom("parent", "pom")],
     ["/com/example/words/1.0.0/words-1.0.0.pom", pom("words", "jar")],
     ["/com/example/words/1.0.0/words-1.0.0.jar", jar],
+    // Why: Maven puts this one beside every extension, whatever the extension needs.
+    [`${plexus}.pom`, pom("plexus-utils", "jar", "org.codehaus.plexus", "1.1")],
+    [`${plexus}.jar`, jar],
   ]
   return Object.fromEntries(
     files.flatMap(([path, file]) => [
