@@ -6,7 +6,7 @@ import { createServer as createHttp, type IncomingMessage, type ServerResponse }
 import { appendFileSync, writeFileSync } from "node:fs"
 import { createSocket } from "node:dgram"
 import { createServer as createTcp } from "node:net"
-import { createSecureServer } from "node:http2"
+import { createSecureServer, type Http2ServerRequest, type Http2ServerResponse } from "node:http2"
 import type { Duplex } from "node:stream"
 import { createSecureContext } from "node:tls"
 import { authority, type Authority } from "../certs/authority.ts"
@@ -16,6 +16,7 @@ import { serveZone } from "./authority-server.ts"
 import type { Record_ } from "./evidence.ts"
 import { places, type Zone } from "./places.ts"
 import { sinkPort } from "./sink-port.ts"
+import { refusal } from "./sites/transfers.ts"
 import { serveWebSocket } from "./sites/websocket.ts"
 import { visit } from "./visit.ts"
 
@@ -31,6 +32,9 @@ export interface FarEnd {
 
 /** Enough for every canary; of a large file nobody keeps more. */
 const bodyBytesMax = 1 << 20
+
+/** Of a stream of HTTP/2, so that an upload is not made of waiting (RFC 9113 §5.2: at first 64 KiB). */
+const windowBytes = 1 << 20
 
 const order = JSON.parse(process.argv[2] ?? "{}") as FarEnd
 const write = (record: Record_): void => {
@@ -66,6 +70,12 @@ function take(request: IncomingMessage, response: ServerResponse, secure: boolea
   answer(visit(request, response, secure), order.repositories)
 }
 
+/** Asks for the body of a client that waits to be asked (RFC 9110 §10.1.1), unless it is not wanted. */
+function invite(request: IncomingMessage, response: ServerResponse, secure: boolean): void {
+  if (visit(request, response, secure).path !== refusal) response.writeContinue()
+  take(request, response, secure)
+}
+
 /** A WebSocket, at whatever path; any other upgrade is refused. */
 function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
   const { localAddress, localPort } = request.socket
@@ -92,22 +102,25 @@ function serveHttps(signer: Authority): void {
   }
   const fallback = leaf(signer, key, ["unnamed.test"], Date.now())
   for (const port of [443, 8443]) {
-    const server = createSecureServer(
-      {
-        key: key.pem,
-        cert: fallback.pem,
-        allowHTTP1: true,
-        SNICallback: (name, done) => {
-          write({ kind: "tls", at: `:${port}`, text: name })
-          done(null, contextFor(name))
-        },
+    const server = createSecureServer({
+      key: key.pem,
+      cert: fallback.pem,
+      allowHTTP1: true,
+      settings: { initialWindowSize: windowBytes },
+      SNICallback: (name, done) => {
+        write({ kind: "tls", at: `:${port}`, text: name })
+        done(null, contextFor(name))
       },
-      (request, response) => {
-        // Why: what is asked is the same over both versions; only the host stands elsewhere.
+    })
+    server.on("session", (session) => session.setLocalWindowSize(4 * windowBytes))
+    // Why: what is asked is the same over both versions; only the host stands elsewhere.
+    const heard =
+      (act: typeof take) => (request: Http2ServerRequest, response: Http2ServerResponse) => {
         request.headers.host ??= request.headers[":authority"]
-        take(request as unknown as IncomingMessage, response as unknown as ServerResponse, true)
-      },
-    )
+        act(request as unknown as IncomingMessage, response as unknown as ServerResponse, true)
+      }
+    server.on("request", heard(take))
+    server.on("checkContinue", heard(invite))
     server.on("upgrade", upgrade)
     server.on("tlsClientError", () => {})
     server.listen(port, "::")
@@ -117,6 +130,7 @@ function serveHttps(signer: Authority): void {
 function serveHttp(): void {
   for (const port of [80, 8080]) {
     const server = createHttp((request, response) => take(request, response, false))
+    server.on("checkContinue", (request, response) => invite(request, response, false))
     server.on("upgrade", upgrade)
     server.on("clientError", (_error, socket) => socket.destroy())
     server.listen(port, "::")

@@ -46,8 +46,11 @@ want() { # COMMAND PACKAGE
   command -v "$1" >/dev/null || wanted="$wanted $2"
 }
 
-want_file() { # PATH PACKAGE
-  [ -e "$1" ] || wanted="$wanted $2"
+# What the lab's clients are: the system's own, whatever else is in somebody's PATH.
+want_client() { # PATH PACKAGE
+  # Why ls: the path may hold a version, as a pattern.
+  # shellcheck disable=SC2086
+  ls $1 >/dev/null 2>&1 || wanted="$wanted $2"
 }
 
 install_wanted() {
@@ -90,16 +93,22 @@ test_tools() {
   want docker docker.io
   want busybox busybox-static
   want script bsdutils
-  want java default-jre-headless
-  # For test/lab/trust.test.ts.
-  want ruby ruby
-  want php php-cli
   want gnutls-cli gnutls-bin
   want lwp-request libwww-perl
-  want go golang-go
-  php -m 2>/dev/null | grep -qx curl || wanted="$wanted php-curl"
-  want_file /usr/lib/python3/dist-packages/requests python3-requests
-  want_file /usr/lib/python3/dist-packages/httpx python3-httpx
+  want_client /usr/bin/javac default-jdk-headless
+  want_client /usr/bin/mvn maven
+  want_client /usr/bin/gradle gradle
+  want_client /usr/bin/go golang-go
+  want_client /usr/bin/cargo cargo
+  want_client /usr/bin/gem ruby
+  want_client /usr/bin/bundle ruby-bundler
+  want_client /usr/bin/php php-cli
+  want_client "/usr/lib/php/*/curl.so" php-curl
+  want_client /usr/bin/composer composer
+  want_client /usr/bin/gh gh
+  want_client /usr/lib/python3/dist-packages/pip python3-pip
+  want_client /usr/lib/python3/dist-packages/requests python3-requests
+  want_client /usr/lib/python3/dist-packages/httpx python3-httpx
   # Not the end: what needs them is skipped, with its reason, or fails.
   install_wanted || say "Going on without$wanted"
   # Apart, because other distributions than Debian have them by other names, or not at all.

@@ -64,7 +64,7 @@ function relay(from: NodeJS.ReadableStream, response: ServerResponse): void {
 export function serveGit(root: string, seen: Visit): void {
   const child = spawn("git", ["http-backend"], {
     env: environment(root, seen),
-    stdio: ["pipe", "pipe", "inherit"],
+    stdio: ["pipe", "pipe", "ignore"],
   })
   child.on("error", () => {
     seen.response.statusCode = 500

@@ -1,6 +1,6 @@
 /**
  * What every site of the far end answers, to show how bodies pass: `/bytes/N`, `/digest`, `/echo`,
- * `/events`, `/poll/MS`, `/trailers`, `/redirect/STATUS`, `/refuse`. Pure.
+ * `/events`, `/poll/MS`, `/trailers`, `/status/STATUS`, `/hints`, `/refuse`. Pure.
  */
 import { createHash } from "node:crypto"
 import { content } from "../content.ts"
@@ -78,15 +78,25 @@ function trailers({ request, response }: Visit): void {
   })
 }
 
-/** `/redirect/STATUS`: to `/` of the same site. */
-function redirect({ request, response }: Visit, status: string): void {
+/** `/status/STATUS`: nothing but a head, that of a redirect with a place to go to. */
+function status({ request, response }: Visit, code: string): void {
   request.resume()
-  response.statusCode = Number(status)
-  response.setHeader("location", "/")
+  response.statusCode = Number(code)
+  if (code.startsWith("3")) response.setHeader("location", "/")
   response.end()
 }
 
-/** `/refuse`: answers before the body has come, as a server that does not want it. */
+/** `/hints`: 103 (RFC 8297) and then an answer. */
+function hints({ request, response }: Visit): void {
+  request.resume()
+  response.writeEarlyHints({ link: "</style.css>; rel=preload; as=style" })
+  response.end("with hints\n")
+}
+
+/** Where a client that asked first (`Expect: 100-continue`) is told no, before its body. */
+export const refusal = "/refuse"
+
+/** A refusal that does not wait for the body. */
 function refuse({ response }: Visit): void {
   response.statusCode = 417
   response.end("no\n")
@@ -99,8 +109,9 @@ const routes: readonly (readonly [RegExp, (visit: Visit, argument: string) => vo
   [/^\/events$/, events],
   [/^\/poll\/(\d{1,6})$/, poll],
   [/^\/trailers$/, trailers],
-  [/^\/redirect\/(30[12378])$/, redirect],
-  [/^\/refuse$/, refuse],
+  [/^\/status\/([2-5]\d\d)$/, status],
+  [/^\/hints$/, hints],
+  [new RegExp(`^${refusal}$`), refuse],
 ]
 
 /** @returns false when the path is none of these */
