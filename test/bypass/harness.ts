@@ -71,7 +71,7 @@ export interface Policy {
   readonly options?: readonly string[]
   readonly timeoutMs?: number
   readonly environment?: Readonly<Record<string, string>>
-  /** Nothing of this process's own environment but `environment`. */
+  /** Nothing of the test's own environment but `environment`. */
   readonly bare?: boolean
 }
 
@@ -93,8 +93,8 @@ export async function guarded(
   const options = ["--quiet", "--policy", file, "--events", log, ...(policy.options ?? [])]
   const result = await lab.run(lab.guarded(options, command), {
     timeoutMs: policy.timeoutMs ?? 30_000,
-    bare: policy.bare === true,
     ...(policy.environment === undefined ? {} : { environment: policy.environment }),
+    ...(policy.bare === undefined ? {} : { bare: policy.bare }),
   })
   return { ...result, events: existsSync(log) ? readEvents(log) : [] }
 }
