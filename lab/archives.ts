@@ -48,16 +48,10 @@ export function ar(entries: Entries): Buffer {
   return Buffer.concat([Buffer.from("!<arch>\n"), ...files])
 }
 
-const crcTable = Array.from({ length: 256 }, (_, byte) => {
-  let value = byte
-  for (let bit = 0; bit < 8; bit++) value = value & 1 ? 0xedb88320 ^ (value >>> 1) : value >>> 1
-  return value >>> 0
-})
-
+/** CRC-32, as gzip writes it behind the bytes (RFC 1952 §2.3.1). */
 function crc32(bytes: Buffer): number {
-  let value = 0xffffffff
-  for (const byte of bytes) value = (crcTable[(value ^ byte) & 0xff] ?? 0) ^ (value >>> 8)
-  return (value ^ 0xffffffff) >>> 0
+  const packed = gzipSync(bytes)
+  return packed.readUInt32LE(packed.length - 8)
 }
 
 /** What stands of a file in its own header and in the directory alike (APPNOTE.TXT §4.3.7). */
