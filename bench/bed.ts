@@ -4,7 +4,7 @@
  * Peers run in the machine and meet the client's packets by nft redirection. Our own side is started
  * in the machine, as a user would, and brings its own client namespace: two veth pairs as well.
  */
-import { execFileSync, spawn, type ChildProcess } from "node:child_process"
+import { execFileSync, spawn, spawnSync, type ChildProcess } from "node:child_process"
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Shell } from "./shell.ts"
@@ -21,24 +21,35 @@ export const addresses = {
 export const names = {
   /** Serves the big file and the small page. */
   page: "page.allowed.test",
+  /** An npm registry. */
+  registry: "registry.allowed.test",
   cached: (index: number) => `c${index}.allowed.test`,
   forwarded: (index: number) => `f${index}.allowed.test`,
   blocked: (index: number) => `b${index}.evil.test`,
+  /** Serve the page too; each is met once, so that a certificate must be made for it. */
+  fresh: (index: number) => `n${index}.${freshZone}`,
 } as const
 
+export const freshZone = "new.allowed.test"
+
 export const counts = { cached: 100, forwarded: 4000, blocked: 100 } as const
+
+/** Processes that were asked to end get this long, ours with their last events included. */
+const endGraceMs = 5_000
+const pollMs = 20
 
 /** Interface through which the client's packets enter the machine. */
 const inside = "inside"
 
-export type Place = "client" | "machine" | "origin"
+const places = ["client", "machine", "origin"] as const
+export type Place = (typeof places)[number]
 
 export class Bed {
   /** Directory for configurations and logs; removed at the end. */
   readonly directory: string
   readonly #prefix = `sluice-bench-${process.pid}`
-  readonly #children: ChildProcess[] = []
   readonly #shells: Shell[] = []
+  #removed: Promise<void> | null = null
 
   constructor() {
     this.directory = mkdtempSync("/tmp/sluice-bench-")
@@ -46,7 +57,7 @@ export class Bed {
     execFileSync("chmod", ["755", this.directory])
     mkdirSync(this.file("www"))
     execFileSync("mount", ["-t", "tmpfs", "-o", "mode=755", "tmpfs", this.file("www")])
-    for (const place of ["client", "machine", "origin"] as const) this.#namespace(place)
+    for (const place of places) this.#namespace(place)
     this.#pair("client", "eth0", addresses.client, "machine", inside, addresses.machineInside)
     this.#pair("machine", "eth0", addresses.machine, "origin", "eth0", addresses.page)
     this.ip("origin", "addr", "add", `${addresses.resolver}/24`, "dev", "eth0")
@@ -81,12 +92,11 @@ export class Bed {
 
   /** A process that serves; what it says goes to `<name>.log`. */
   serve(place: Place, name: string, argv: readonly string[]): ChildProcess {
+    this.#mustStand()
     const quoted = argv.map((part) => `'${part}'`).join(" ")
     const log = `exec ${quoted} >>'${this.file(`${name}.log`)}' 2>&1 </dev/null`
     const [program, ...rest] = [...this.enter(place), "sh", "-c", log]
-    const child = spawn(program, rest, { stdio: "ignore" })
-    this.#children.push(child)
-    return child
+    return spawn(program, rest, { stdio: "ignore" })
   }
 
   /** The last words of a process that `serve` started. */
@@ -100,6 +110,7 @@ export class Bed {
 
   /** `argv` stands in front of the shell: a firewall that runs it as its command. */
   shell(place: Place, argv: readonly string[] = []): Shell {
+    this.#mustStand()
     const shell = new Shell(
       argv[0] ?? place,
       [...this.enter(place), ...argv, ...shellCommand],
@@ -125,15 +136,48 @@ export class Bed {
   }
 
   /** Ends every process of the bench and removes all that it made. Never throws. */
-  async remove(): Promise<void> {
-    for (const shell of this.#shells) await shell.stop()
-    for (const child of this.#children) child.kill("SIGKILL")
+  remove(): Promise<void> {
+    this.#removed ??= this.#remove()
+    return this.#removed
+  }
+
+  async #remove(): Promise<void> {
+    await Promise.all(this.#shells.map((shell) => shell.stop()))
+    // Why not the children that were started: a master that is killed leaves its workers behind.
+    this.#signal("SIGTERM")
+    const deadline = Date.now() + endGraceMs
+    while (this.#processes().length > 0 && Date.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, pollMs))
+    }
+    this.#signal("SIGKILL")
     quietly("umount", this.file("www"))
-    for (const place of ["client", "machine", "origin"]) {
+    for (const place of places) {
       quietly("ip", "netns", "del", `${this.#prefix}-${place}`)
       rmSync(`/etc/netns/${this.#prefix}-${place}`, { recursive: true, force: true })
     }
     rmSync(this.directory, { recursive: true, force: true })
+  }
+
+  /** Every process that is in a namespace of the bench, whoever started it. */
+  #processes(): number[] {
+    return places.flatMap((place) => {
+      const listed = spawnSync("ip", ["netns", "pids", `${this.#prefix}-${place}`])
+      return listed.stdout.toString().split("\n").filter(Boolean).map(Number)
+    })
+  }
+
+  #signal(signal: NodeJS.Signals): void {
+    for (const pid of this.#processes()) {
+      try {
+        process.kill(pid, signal)
+      } catch {
+        // Why: it has ended by itself.
+      }
+    }
+  }
+
+  #mustStand(): void {
+    if (this.#removed !== null) throw new Error("Cannot start a process: the bench is being ended")
   }
 
   #namespace(place: Place): void {

@@ -4,8 +4,12 @@ import type { Bed } from "./bed.ts"
 import { listens, tree } from "./meter.ts"
 import type { Shell } from "./shell.ts"
 
-/** What a contestant stands in the way of: connections, names, or (Sluice, and none) both. */
-export type Load = "tls" | "names"
+/**
+ * What a contestant stands in the way of: connections that it passes on unopened, connections that it
+ * opens to see requests, names, or (Sluice, and none) all of them.
+ */
+export type Load = "tls" | "opened" | "names"
+export type Protocol = "HTTP/1.1" | "HTTP/2"
 
 export interface Contestant {
   readonly name: string
@@ -18,14 +22,18 @@ export interface Contestant {
 export interface StartOptions {
   /** Sluice's data-plane processes; its default otherwise. Peers ignore it. */
   readonly workers?: number
-  /** Whether the policy lists every name of the lookups; else only the page's host. */
-  readonly manyNames?: boolean
+  /** What the policy is about: the page's host (the default), the lookups' names or requests. */
+  readonly load?: Load
+  /** How many fresh names the policy speaks of. */
+  readonly freshNames?: number
 }
 
 /** A contestant that runs. */
 export interface Firewall {
   readonly name: string
   readonly carries: readonly Load[]
+  /** Between it and the client, and the origin, where it opens connections. */
+  readonly speaks: readonly Protocol[]
   /** Where clients run so that they pass this firewall, once it was chosen. */
   readonly client: Shell
   /** From the start of its first process until it served or enforced. */
@@ -41,9 +49,20 @@ export interface Part {
   readonly pid: number
 }
 
+/** Those that play one role. */
+export function partsOf(firewall: Firewall, role: string): number[] {
+  return firewall
+    .processes()
+    .filter((part) => part.role === role)
+    .map(({ pid }) => pid)
+}
+
 export function pidsOf(firewall: Firewall): number[] {
   return firewall.processes().map(({ pid }) => pid)
 }
+
+/** What a peer that opens connections speaks unless its plan says more. */
+const speaksByDefault: readonly Protocol[] = ["HTTP/1.1"]
 
 /** null where all programs are found, else the Debian package to install. */
 export function missingProgram(debianPackage: string, programs: readonly string[]): string | null {
@@ -84,19 +103,20 @@ async function ended(child: ChildProcess): Promise<void> {
 export interface PeerPlan {
   readonly name: string
   readonly carries: Load
-  readonly debianPackage: string
-  readonly programs: readonly string[]
+  readonly speaks?: readonly Protocol[]
+  /** What is not on the machine, for people; null where nothing is missing. */
+  readonly missing: () => string | null
   readonly port: number
   /** Writes its configuration and gives its command line; it must stay in the foreground. */
   prepare(bed: Bed): readonly string[]
 }
 
 export function peer(plan: PeerPlan): Contestant {
-  const transport = plan.carries === "tls" ? "tcp" : "udp"
+  const transport = plan.carries === "names" ? "udp" : "tcp"
   return {
     name: plan.name,
     carries: [plan.carries],
-    missing: () => missingProgram(plan.debianPackage, plan.programs),
+    missing: plan.missing,
     async start(bed) {
       const argv = plan.prepare(bed)
       const client = bed.shell("client")
@@ -107,10 +127,11 @@ export function peer(plan: PeerPlan): Contestant {
       return {
         name: plan.name,
         carries: [plan.carries],
+        speaks: plan.speaks ?? speaksByDefault,
         client,
         startedInS: (performance.now() - startedAt) / 1000,
         choose: () =>
-          bed.redirect(plan.carries === "tls" ? { tls: plan.port } : { dns: plan.port }),
+          bed.redirect(plan.carries === "names" ? { dns: plan.port } : { tls: plan.port }),
         processes: () => tree(root).map((pid) => ({ role: plan.name, pid })),
         async stop() {
           await client.stop()

@@ -4,6 +4,7 @@
  *
  *   --install-peers   fetch the peers from Debian first
  *   --only W2,W5      these workloads
+ *   --with A,B        these contestants, by name
  *   --runs N          counted runs (default 5)
  *   --quick           one run, small files: does it work?
  *   --record          append the tables to bench/RESULTS.md
@@ -17,28 +18,42 @@ import { Bed } from "./bed.ts"
 import type { Contestant } from "./contestant.ts"
 import { originMissing, startOrigin } from "./origin.ts"
 import { dnsmasq } from "./peers/dnsmasq.ts"
-import { haproxy, haproxySplicing } from "./peers/haproxy.ts"
-import { mitmproxy } from "./peers/mitmproxy.ts"
-import { nginx } from "./peers/nginx.ts"
+import { haproxy, haproxyOpening, haproxySplicing } from "./peers/haproxy.ts"
+import { httpMitmProxy } from "./peers/http-mitm-proxy.ts"
+import { mitmproxy, mitmproxyOpening } from "./peers/mitmproxy.ts"
+import { mockttp } from "./peers/mockttp.ts"
+import { nginx, nginxOpening } from "./peers/nginx.ts"
+import { installNpmPeers } from "./peers/npm-peer.ts"
 import { sluice } from "./peers/sluice.ts"
-import { squid } from "./peers/squid.ts"
+import { squid, squidOpening } from "./peers/squid.ts"
+import { sslsplit } from "./peers/sslsplit.ts"
 import { unbound } from "./peers/unbound.ts"
 import { unguarded } from "./peers/unguarded.ts"
 import { soak } from "./soak.ts"
 import { printTables } from "./table.ts"
 import { connections } from "./workloads/connections.ts"
 import { download } from "./workloads/download.ts"
+import { handshakes } from "./workloads/handshakes.ts"
 import { lookups } from "./workloads/lookups.ts"
+import { memory } from "./workloads/memory.ts"
+import { openedDownload } from "./workloads/opened-download.ts"
+import { requests } from "./workloads/requests.ts"
 import { starting } from "./workloads/starting.ts"
 import type { Settings, Table } from "./workloads/workload.ts"
 
 const contestants: readonly Contestant[] = [
-  ...[unguarded, sluice, haproxy, haproxySplicing, nginx, squid, mitmproxy, dnsmasq, unbound],
+  ...[unguarded, sluice],
+  ...[haproxyOpening, nginxOpening, squidOpening, sslsplit],
+  ...[mitmproxyOpening, httpMitmProxy, mockttp],
+  ...[haproxy, haproxySplicing, nginx, squid, mitmproxy, dnsmasq, unbound],
 ]
-const workloads = [download, connections, lookups, starting]
+const workloads = [
+  ...[openedDownload, download, requests, handshakes, memory],
+  ...[connections, lookups, starting],
+]
 const packages = [
   ...["haproxy", "nginx", "libnginx-mod-stream", "squid-openssl", "mitmproxy", "dnsmasq-base"],
-  ...["unbound", "dnsperf", "wrk", "curl", "openssl", "python3"],
+  ...["sslsplit", "unbound", "dnsperf", "wrk", "nghttp2-client", "curl", "openssl", "python3"],
 ]
 const gib = 1 << 30
 
@@ -46,6 +61,7 @@ const { values } = parseArgs({
   options: {
     "install-peers": { type: "boolean" },
     only: { type: "string" },
+    with: { type: "string" },
     runs: { type: "string" },
     quick: { type: "boolean" },
     record: { type: "boolean" },
@@ -58,7 +74,9 @@ function say(text: string): void {
 }
 
 function present(): Contestant[] {
+  const wanted = values.with?.split(",")
   return contestants.filter((contestant) => {
+    if (wanted !== undefined && !wanted.includes(contestant.name)) return false
     const missing = contestant.missing()
     if (missing !== null) say(`without ${contestant.name}: ${missing}`)
     return missing === null
@@ -85,6 +103,7 @@ async function main(): Promise<void> {
   if (process.getuid?.() !== 0) throw new Error("Cannot measure: this is not root, must be")
   if (values["install-peers"] === true) {
     execFileSync("apt-get", ["install", "-y", ...packages], { stdio: "inherit" })
+    installNpmPeers()
   }
   const missing = originMissing()
   if (missing !== null) throw new Error(`Cannot measure: ${missing}; try --install-peers`)

@@ -1,7 +1,7 @@
 /** The far end: nginx with TLS 1.3 and ECDSA P-256, and an authority for names that answers from memory. */
-import { execFileSync } from "node:child_process"
 import { truncateSync, writeFileSync } from "node:fs"
-import { addresses, counts, names, type Bed } from "./bed.ts"
+import { addresses, counts, freshZone, names, type Bed } from "./bed.ts"
+import { originFiles, writeCertificates } from "./certificates.ts"
 import { listens, tree } from "./meter.ts"
 import { missingProgram, until } from "./contestant.ts"
 
@@ -24,7 +24,7 @@ export async function startOrigin(bed: Bed, downloadBytes: number): Promise<void
   writeFileSync(bed.file("www/big"), "")
   truncateSync(bed.file("www/big"), downloadBytes)
   writeFileSync(bed.file("www/page"), "x".repeat(pageBytes))
-  certificate(bed)
+  writeCertificates((name) => bed.file(name), [names.page, names.registry, `*.${freshZone}`])
   const web = bed.serve("origin", "origin-nginx", nginx(bed))
   const authority = bed.serve("origin", "origin-unbound", unbound(bed))
   await until("origin serves pages", () => listens(web.pid ?? 0, "tcp", httpsPort))
@@ -33,20 +33,12 @@ export async function startOrigin(bed: Bed, downloadBytes: number): Promise<void
   await until("origin's worker runs", () => tree(web.pid ?? 0).length > 1)
 }
 
-function certificate(bed: Bed): void {
-  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-  const files = ["-keyout", bed.file("key.pem"), "-out", bed.file("cert.pem")]
-  const subject = ["-subj", `/CN=${names.page}`, "-addext", `subjectAltName=DNS:${names.page}`]
-  execFileSync("openssl", ["req", "-x509", ...key, ...files, ...subject, "-days", "2"], {
-    stdio: "ignore",
-  })
-}
-
 function nginx(bed: Bed): readonly string[] {
   const configuration = bed.write(
     "origin-nginx.conf",
     `user root;
 worker_processes 2;
+worker_rlimit_nofile 20000;
 pid ${bed.file("origin-nginx.pid")};
 error_log stderr warn;
 events { worker_connections 8192; }
@@ -56,10 +48,10 @@ http {
   keepalive_requests 100000000;
   default_type application/octet-stream;
   server {
-    listen ${addresses.page}:${httpsPort} ssl reuseport;
+    listen ${addresses.page}:${httpsPort} ssl http2 reuseport;
     root ${bed.file("www")};
-    ssl_certificate ${bed.file("cert.pem")};
-    ssl_certificate_key ${bed.file("key.pem")};
+    ssl_certificate ${bed.file(originFiles.certificate)};
+    ssl_certificate_key ${bed.file(originFiles.key)};
     ssl_protocols TLSv1.3;
     ssl_session_tickets off;
   }
@@ -72,6 +64,7 @@ http {
 function unbound(bed: Bed): readonly string[] {
   const data = [
     `${names.page} ${cachedTtlS} IN A ${addresses.page}`,
+    `${names.registry} ${cachedTtlS} IN A ${addresses.page}`,
     ...list(counts.cached, (i) => `${names.cached(i)} ${cachedTtlS} IN A ${addresses.page}`),
     ...list(
       counts.forwarded,
@@ -94,6 +87,8 @@ function unbound(bed: Bed): readonly string[] {
   num-threads: 1
   module-config: "iterator"
   local-zone: "test." static
+  local-zone: "${freshZone}." redirect
+  local-data: "${freshZone}. ${cachedTtlS} IN A ${addresses.page}"
 ${data.join("\n")}
 remote-control:
   control-enable: no

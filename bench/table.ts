@@ -11,7 +11,7 @@ function goal({ what, figure, atLeast, atMost }: Goal): string {
   const wanted =
     atLeast === undefined ? (atMost === undefined ? "" : `≤ ${atMost}`) : `≥ ${atLeast}`
   const reached =
-    wanted === ""
+    wanted === "" || Number.isNaN(figure)
       ? ""
       : figure >= (atLeast ?? figure) && figure <= (atMost ?? figure)
         ? "yes"

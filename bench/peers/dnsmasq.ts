@@ -1,14 +1,13 @@
 /** dnsmasq: caches what it forwards, and answers a blocked domain itself. */
 import { addresses, counts } from "../bed.ts"
-import { peer } from "../contestant.ts"
+import { missingProgram, peer } from "../contestant.ts"
 
 const port = 8053
 
 export const dnsmasq = peer({
   name: "dnsmasq",
   carries: "names",
-  debianPackage: "dnsmasq-base",
-  programs: ["dnsmasq"],
+  missing: () => missingProgram("dnsmasq-base", ["dnsmasq"]),
   port,
   prepare() {
     const own = ["--no-resolv", "--no-hosts", "--conf-file=/dev/null", "--pid-file=", "--user=root"]

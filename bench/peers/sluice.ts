@@ -5,23 +5,33 @@
 import { existsSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { addresses, counts, names, shellCommand, type Bed } from "../bed.ts"
-import type { Contestant, Part, StartOptions } from "../contestant.ts"
+import { authorityFile } from "../certificates.ts"
+import type { Contestant, Load, Part, StartOptions } from "../contestant.ts"
 import { argumentsOf, tree } from "../meter.ts"
 import { list } from "../origin.ts"
+
+export const eventsFile = "events.jsonl"
 
 const launcher =
   process.env["BENCH_SLUICE"] ?? fileURLToPath(new URL("../../sluice", import.meta.url))
 
 /** Every name of its own line, as a project lists its hosts: no wildcard, whose budgets would count. */
-function policyText(manyNames: boolean): string {
-  const many = [...list(counts.cached, names.cached), ...list(counts.forwarded, names.forwarded)]
-  const hosts = [names.page, ...(manyNames ? many : [])]
-  return `mode: block\nallow:\n${hosts.map((host) => `  - ${host}`).join("\n")}\n`
+function policyText({ load = "tls", freshNames = 0 }: StartOptions): string {
+  const lookups = [...list(counts.cached, names.cached), ...list(counts.forwarded, names.forwarded)]
+  const opened = [names.page, names.registry, ...list(freshNames, names.fresh)]
+  const rules: Readonly<Record<Load, readonly string[]>> = {
+    tls: [names.page],
+    names: [names.page, ...lookups],
+    opened: opened.map((host) => `GET,HEAD https://${host}/**`),
+  }
+  return `mode: block\nallow:\n${rules[load].map((rule) => `  - ${rule}`).join("\n")}\n`
 }
 
-function sluiceCommand(bed: Bed, { workers, manyNames }: StartOptions): readonly string[] {
-  const policy = bed.write("sluice.yml", policyText(manyNames === true))
-  const files = ["--policy", policy, "--events", bed.file("events.jsonl")]
+function sluiceCommand(bed: Bed, options: StartOptions): readonly string[] {
+  const { workers, load = "tls" } = options
+  const policy = bed.write(`sluice-${load}.yml`, policyText(options))
+  const events = bed.file(eventsFile)
+  const files = ["--policy", policy, "--events", events, "--upstream-ca", bed.file(authorityFile)]
   const count = workers === undefined ? [] : ["--workers", `${workers}`]
   return [
     launcher,
@@ -51,7 +61,7 @@ function role(pid: number): string {
 
 export const sluice: Contestant = {
   name: "Sluice",
-  carries: ["tls", "names"],
+  carries: ["tls", "opened", "names"],
   missing: () => (existsSync(launcher) ? null : `${launcher} does not exist`),
   async start(bed, options = {}) {
     const startedAt = performance.now()
@@ -60,7 +70,8 @@ export const sluice: Contestant = {
     await client.run("true")
     return {
       name: "Sluice",
-      carries: ["tls", "names"],
+      carries: ["tls", "opened", "names"],
+      speaks: ["HTTP/1.1", "HTTP/2"],
       client,
       startedInS: (performance.now() - startedAt) / 1000,
       choose: () => bed.redirect({}),

@@ -1,14 +1,13 @@
 /** unbound as a forwarder with a cache, and a blocked domain answered from its configuration. */
 import { addresses } from "../bed.ts"
-import { peer } from "../contestant.ts"
+import { missingProgram, peer } from "../contestant.ts"
 
 const port = 8054
 
 export const unbound = peer({
   name: "unbound",
   carries: "names",
-  debianPackage: "unbound",
-  programs: ["unbound"],
+  missing: () => missingProgram("unbound", ["unbound"]),
   port,
   prepare(bed) {
     const configuration = bed.write(

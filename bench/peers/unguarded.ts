@@ -3,7 +3,7 @@ import type { Contestant } from "../contestant.ts"
 
 export const unguarded: Contestant = {
   name: "no firewall",
-  carries: ["tls", "names"],
+  carries: ["tls", "opened", "names"],
   missing: () => null,
   async start(bed) {
     const client = bed.shell("machine")
@@ -11,7 +11,8 @@ export const unguarded: Contestant = {
     await client.run("true")
     return {
       name: "no firewall",
-      carries: ["tls", "names"],
+      carries: ["tls", "opened", "names"],
+      speaks: ["HTTP/1.1", "HTTP/2"],
       client,
       startedInS: (performance.now() - startedAt) / 1000,
       choose: () => bed.redirect({}),

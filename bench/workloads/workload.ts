@@ -37,6 +37,9 @@ export interface Workload {
   ) => Promise<Table[]>
 }
 
+/** Characters of a peer's failure that are printed. */
+const failureShown = 500
+
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b)
   const middle = sorted.length >> 1
@@ -44,9 +47,33 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2
 }
 
+/** Empty where a peer fails at it, which is told; our own failure ends the bench. */
+async function measured(
+  firewall: Firewall,
+  measure: (firewall: Firewall) => Promise<Readonly<Record<string, number>>>,
+): Promise<Readonly<Record<string, number>>> {
+  try {
+    return await measure(firewall)
+  } catch (error) {
+    if (firewall.name === "Sluice") throw error
+    process.stderr.write(`bench: ${firewall.name} fails: ${String(error).slice(0, failureShown)}\n`)
+    return {}
+  }
+}
+
 /** A figure of one contestant; NaN where it did not take part. */
 export function figure(rows: readonly Row[], contestant: string, column: string): number {
   return rows.find((row) => row.contestant === contestant)?.figures[column] ?? Number.NaN
+}
+
+/** Ours over theirs. */
+export function ratio(rows: readonly Row[], column: string, other: string): number {
+  return figure(rows, "Sluice", column) / figure(rows, other, column)
+}
+
+/** What a firewall adds to the unguarded way. */
+export function added(rows: readonly Row[], who: string, column: string): number {
+  return figure(rows, who, column) - figure(rows, "no firewall", column)
 }
 
 /**
@@ -64,7 +91,7 @@ export async function interleaved(
   for (let run = 0; run <= runs; run++) {
     for (const firewall of firewalls) {
       firewall.choose()
-      const figures = await measure(firewall)
+      const figures = await measured(firewall, measure)
       // Why: the first round warms caches, translators and JIT compilers.
       if (run === 0) continue
       seen.set(firewall.name, [...(seen.get(firewall.name) ?? []), { ...figures }])
@@ -72,7 +99,7 @@ export async function interleaved(
     }
   }
   return [...seen].map(([contestant, all]) => {
-    const columns = Object.keys(all[0] ?? {})
+    const columns = [...new Set(all.flatMap((one) => Object.keys(one)))]
     const figures = Object.fromEntries(
       columns.map((column) => [column, median(all.map((one) => one[column] ?? Number.NaN))]),
     )
