@@ -100,12 +100,16 @@ export function curlDownloaded(
   return { bytesPerSecond: Number(speed), bytes: Number(size) }
 }
 
+/** A request of 1 kB that takes longer has failed. */
+const curlTimeoutS = 10
+
 /** One request to each URL that the glob stands for, each on a connection of its own. */
 export function curlEachCommand(glob: string, parallel: number): string {
   const side = parallel > 1 ? `-Z --parallel-immediate --parallel-max ${parallel}` : ""
   const format = "%{http_code} %{time_total}\\n"
   // Why true: a transfer that fails is counted by its status, which is then 000.
-  return `curl -sk --http1.1 ${side} -H 'Connection: close' -o /dev/null -w '${format}' '${glob}' || true`
+  const patience = `--max-time ${curlTimeoutS}`
+  return `curl -sk --http1.1 ${patience} ${side} -H 'Connection: close' -o /dev/null -w '${format}' '${glob}' || true`
 }
 
 /** Statuses other than 200, in percent, and how long each good request took, ascending. */

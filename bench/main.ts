@@ -9,6 +9,8 @@
  *   --quick           one run, small files: does it work?
  *   --record          append the tables to bench/RESULTS.md
  *   --soak            100,000 connections and 20 GB, memory over time
+ *   --soak requests   1,000,000 requests over 2,000 names and 50 GB, memory and descriptors over time;
+ *                     other extents by --requests N --names N --downloads N (of 1 GiB each)
  */
 import { execFileSync } from "node:child_process"
 import { appendFileSync } from "node:fs"
@@ -30,7 +32,9 @@ import { sslsplit } from "./peers/sslsplit.ts"
 import { unbound } from "./peers/unbound.ts"
 import { unguarded } from "./peers/unguarded.ts"
 import { soak } from "./soak.ts"
+import { soakRequests } from "./soak-requests.ts"
 import { printTables } from "./table.ts"
+import { build } from "./workloads/build.ts"
 import { connections } from "./workloads/connections.ts"
 import { download } from "./workloads/download.ts"
 import { handshakes } from "./workloads/handshakes.ts"
@@ -49,7 +53,7 @@ const contestants: readonly Contestant[] = [
 ]
 const workloads = [
   ...[openedDownload, download, requests, handshakes, memory],
-  ...[connections, lookups, starting],
+  ...[connections, lookups, starting, build],
 ]
 const packages = [
   ...["haproxy", "nginx", "libnginx-mod-stream", "squid-openssl", "mitmproxy", "dnsmasq-base"],
@@ -57,7 +61,7 @@ const packages = [
 ]
 const gib = 1 << 30
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
   options: {
     "install-peers": { type: "boolean" },
     only: { type: "string" },
@@ -66,7 +70,11 @@ const { values } = parseArgs({
     quick: { type: "boolean" },
     record: { type: "boolean" },
     soak: { type: "boolean" },
+    requests: { type: "string" },
+    names: { type: "string" },
+    downloads: { type: "string" },
   },
+  allowPositionals: true,
 })
 
 function say(text: string): void {
@@ -87,7 +95,7 @@ async function measure(bed: Bed): Promise<Table[]> {
   const quick = values.quick === true
   const settings: Settings = {
     runs: quick ? 1 : Number(values.runs ?? 5),
-    seconds: quick ? 1 : 3,
+    seconds: quick ? 2 : 3,
     say,
   }
   const wanted = values.only?.split(",")
@@ -97,6 +105,19 @@ async function measure(bed: Bed): Promise<Table[]> {
     tables.push(...(await workload.run(bed, present(), settings)))
   }
   return tables
+}
+
+/** 50 GB are 47 files of 1 GiB. */
+const soakExtent = { requests: 1_000_000, names: 2_000, downloads: 47 } as const
+
+function soaking(bed: Bed): Promise<Table> {
+  if (positionals[0] !== "requests") return soak(bed, say)
+  const extent = {
+    requests: Number(values.requests ?? soakExtent.requests),
+    names: Number(values.names ?? soakExtent.names),
+    downloads: Number(values.downloads ?? soakExtent.downloads),
+  }
+  return soakRequests(bed, extent, say)
 }
 
 async function main(): Promise<void> {
@@ -113,7 +134,7 @@ async function main(): Promise<void> {
   }
   try {
     await startOrigin(bed, values.quick === true ? gib / 16 : gib)
-    const tables = values.soak === true ? [await soak(bed, say)] : await measure(bed)
+    const tables = values.soak === true ? [await soaking(bed)] : await measure(bed)
     const text = printTables(tables)
     process.stdout.write(text)
     if (values.record === true) {

@@ -95,6 +95,20 @@ export function resetPeak(pids: readonly number[]): void {
   }
 }
 
+/** Descriptors that the processes hold open, all together. */
+export function openFiles(pids: readonly number[]): number {
+  return pids.reduce((sum, pid) => sum + entries(`/proc/${pid}/fd`).length, 0)
+}
+
+/** Names in a directory under /proc; none when the process has ended. */
+function entries(path: string): readonly string[] {
+  try {
+    return readdirSync(path)
+  } catch {
+    return []
+  }
+}
+
 /** Whether a process in the namespace of `pid` listens on the port. */
 export function listens(pid: number, transport: "tcp" | "udp", port: number): boolean {
   const hex = port.toString(16).toUpperCase().padStart(4, "0")

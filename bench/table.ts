@@ -2,7 +2,7 @@
 import type { Goal, Table } from "./workloads/workload.ts"
 
 function number(value: number | undefined): string {
-  if (value === undefined || Number.isNaN(value)) return "–"
+  if (value === undefined || !Number.isFinite(value)) return "–"
   const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2
   return value.toFixed(digits)
 }

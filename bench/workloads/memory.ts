@@ -4,7 +4,7 @@ import { curlCommand } from "../clients.ts"
 import { partsOf, pidsOf, type Firewall } from "../contestant.ts"
 import { rssMib } from "../meter.ts"
 import { startAll } from "./start-all.ts"
-import { interleaved, type Workload } from "./workload.ts"
+import { measured, type Row, type Workload } from "./workload.ts"
 
 const openConnections = 1000
 const kibPerMib = 1024
@@ -37,19 +37,26 @@ function resident(firewall: Firewall): { readonly all: number; readonly worker: 
   }
 }
 
+/** Opens the connections in the background; the shell goes on once all are held. */
+function hold(bed: Bed): string {
+  const said = `"$TMPDIR/held"`
+  return `TMPDIR=$(mktemp -d)
+python3 '${bed.file("hold.py")}' ${names.page} ${openConnections} >${said} 2>&1 &
+holder=$!
+while kill -0 $holder 2>/dev/null && ! grep -q held ${said}; do sleep 0.1; done
+cat ${said}
+grep -q held ${said}`
+}
+
 async function measure(bed: Bed, firewall: Firewall) {
   const { client } = firewall
-  const script = bed.file("hold.py")
+  firewall.choose()
   // Why a page first: what is loaded at the first connection is no cost of a connection.
   await client.run(`curl -sSk --http1.1 -o /dev/null https://${names.page}/page`)
   const before = resident(firewall)
-  // Why a pipe to a loop: the shell goes on once the script has said its word, and not before.
-  const start = `python3 ${script} ${names.page} ${openConnections}`
-  await client.run(
-    `coproc=$(mktemp) && { ${start} >"$coproc" 2>&1 & } && holder=$! && while kill -0 $holder && ! grep -q held "$coproc"; do sleep 0.1; done; cat "$coproc"; grep -q held "$coproc"`,
-  )
+  await client.run(hold(bed))
   const open = resident(firewall)
-  await client.run(`kill $holder; wait $holder || true; rm -f "$coproc"`)
+  await client.run(`kill $holder; wait $holder || true; rm -r "$TMPDIR"`)
   await client.run(curlCommand(`https://${names.page}/big`, "HTTP/1.1"))
   const after = resident(firewall)
   return {
@@ -65,16 +72,20 @@ async function measure(bed: Bed, firewall: Firewall) {
 
 export const memory: Workload = {
   id: "memory",
-  async run(bed, contestants, settings) {
+  async run(bed, contestants, { say }) {
     bed.write("hold.py", holder)
-    const { firewalls, stop } = await startAll(bed, contestants, "opened")
-    const rows = await interleaved(
-      firewalls.filter(({ name }) => name !== "no firewall"),
-      settings,
-      "memory",
-      (firewall) => measure(bed, firewall),
-    )
-    await stop()
+    const rows: Row[] = []
+    for (const contestant of contestants) {
+      if (contestant.name === "no firewall") continue
+      // Why one at a time, and once: memory that was given back to nobody would count as its rest.
+      const { firewalls, stop } = await startAll(bed, [contestant], "opened")
+      for (const firewall of firewalls) {
+        const figures = await measured(firewall, (each) => measure(bed, each))
+        rows.push({ contestant: firewall.name, figures })
+        say(`memory, ${firewall.name}`)
+      }
+      await stop()
+    }
     return [{ title: "Memory, opened connections (resident, MiB)", rows, goals: [] }]
   },
 }

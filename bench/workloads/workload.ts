@@ -48,7 +48,7 @@ export function median(values: readonly number[]): number {
 }
 
 /** Empty where a peer fails at it, which is told; our own failure ends the bench. */
-async function measured(
+export async function measured(
   firewall: Firewall,
   measure: (firewall: Firewall) => Promise<Readonly<Record<string, number>>>,
 ): Promise<Readonly<Record<string, number>>> {
