@@ -82,6 +82,7 @@ export class Bed {
   }
 
   execute(place: Place, argv: readonly string[], input = ""): string {
+    this.#mustStand()
     const [program = "", ...rest] = [...this.enter(place), ...argv]
     return execFileSync(program, rest, { encoding: "utf8", input })
   }

@@ -43,7 +43,9 @@ function first(printed: string, expression: RegExp): number | null {
 export function wrkServed(printed: string): Served {
   const requests = first(printed, /(\d+) requests in/) ?? 0
   const refused = first(printed, /Non-2xx or 3xx responses: (\d+)/) ?? 0
-  const errors = /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(printed)
+  const errors = /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(
+    printed,
+  )
   const broken = (errors ?? []).slice(1).reduce((sum, count) => sum + Number(count), 0)
   const perSecond = first(printed, /Requests\/sec:\s+([\d.]+)/) ?? Number.NaN
   const failed = refused + broken

@@ -108,7 +108,7 @@ export interface PeerPlan {
   readonly missing: () => string | null
   readonly port: number
   /** Writes its configuration and gives its command line; it must stay in the foreground. */
-  prepare(bed: Bed, options: StartOptions): readonly string[]
+  prepare(bed: Bed): readonly string[]
 }
 
 export function peer(plan: PeerPlan): Contestant {
@@ -117,8 +117,8 @@ export function peer(plan: PeerPlan): Contestant {
     name: plan.name,
     carries: [plan.carries],
     missing: plan.missing,
-    async start(bed, options = {}) {
-      const argv = plan.prepare(bed, options)
+    async start(bed) {
+      const argv = plan.prepare(bed)
       const client = bed.shell("client")
       const startedAt = performance.now()
       const child = bed.serve("machine", plan.name.replaceAll(/\W+/g, "-"), argv)

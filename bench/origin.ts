@@ -53,7 +53,6 @@ http {
     ssl_certificate ${bed.file(originFiles.certificate)};
     ssl_certificate_key ${bed.file(originFiles.key)};
     ssl_protocols TLSv1.3;
-    ssl_session_tickets off;
   }
 }
 `,

@@ -53,13 +53,22 @@ export const haproxyOpening = peer({
   speaks: ["HTTP/1.1", "HTTP/2"],
   missing: () => missingProgram("haproxy", ["haproxy"]),
   port: openingPort,
-  prepare(bed, { freshNames = 0 }) {
-    // Why one or the other: with HAProxy 2.6 a leaf of its own making knows no ALPN, and fails where the
-    // client asks for it.
-    const shown =
-      freshNames > 0
-        ? `generate-certificates ca-sign-file ${bed.file(peerAuthorityFiles.both)}`
-        : "alpn h2,http/1.1"
+  prepare(bed) {
+    // With HAProxy 2.6 a client that is shown a leaf of its making is offered no protocol: HTTP/1.1.
+    const issuing = `generate-certificates ca-sign-file ${bed.file(peerAuthorityFiles.both)}`
+    // Why: for such a leaf it sets DH parameters of 1024 bits, though none are used, and OpenSSL's
+    // default level refuses those.
+    const level = bed.write(
+      "haproxy-openssl.cnf",
+      `openssl_conf = init
+[init]
+ssl_conf = ssl
+[ssl]
+system_default = level
+[level]
+CipherString = DEFAULT@SECLEVEL=1
+`,
+    )
     // Why: the name is sent and the origin's certificate verified for it, as ours does.
     const upstream = `ssl verify required ca-file ${bed.file(authorityFile)} sni ssl_fc_sni`
     const configuration = bed.write(
@@ -72,7 +81,7 @@ defaults
   timeout client 1m
   timeout server 1m
 frontend guarded
-  bind :${openingPort} ssl crt ${bed.file(peerPageFile)} ${shown}
+  bind :${openingPort} ssl crt ${bed.file(peerPageFile)} alpn h2,http/1.1 ${issuing}
   acl allowed ssl_fc_sni -i ${names.page} ${names.registry}
   acl allowed ssl_fc_sni -i -m end .${freshZone}
   acl reading method GET HEAD
@@ -85,6 +94,6 @@ backend origin2
   server origin ${addresses.page}:443 ${upstream} alpn h2
 `,
     )
-    return ["haproxy", "-db", "-f", configuration]
+    return ["env", `OPENSSL_CONF=${level}`, "haproxy", "-db", "-f", configuration]
   },
 })

@@ -28,7 +28,8 @@ export const build: Workload = {
     )
     // Why: no cache, and nothing from the configuration of whoever runs the bench.
     const clean = `cd '${directory}' && rm -rf node_modules cache`
-    const flags = "--cache ./cache --userconfig ./npmrc --no-audit --no-fund --no-update-notifier"
+    const own = "--cache ./cache --userconfig ./npmrc --globalconfig ./npmrc-global"
+    const flags = `${own} --no-audit --no-fund --no-update-notifier`
     const rows = await interleaved(firewalls, settings, "W7", async (firewall) => {
       await firewall.client.run(clean)
       const pids = pidsOf(firewall)

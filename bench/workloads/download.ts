@@ -17,7 +17,9 @@ export const download: Workload = {
       const before = cpuSeconds(pids)
       const url = `https://${names.page}/big`
       const format = "%{speed_download} %{size_download}"
-      const printed = await firewall.client.run(`curl -sSk --http1.1 -o /dev/null -w '${format}' ${url}`)
+      const printed = await firewall.client.run(
+        `curl -sSk --http1.1 -o /dev/null -w '${format}' ${url}`,
+      )
       const [speed = 0, size = 0] = printed.trim().split(" ").map(Number)
       const cpu = cpuSeconds(pids) - before
       return { "MB/s": speed / 1e6, "CPU s/GiB": cpu / (size / gib), "peak MiB": peakMib(pids) }

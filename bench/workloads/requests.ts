@@ -33,7 +33,11 @@ function goals(kept: readonly Row[], streams: readonly Row[], alone: readonly Ro
     kept: [
       { what: "rate, × HAProxy", figure: ratio(kept, column, "HAProxy"), atLeast: 0.85 },
       { what: "rate, × mitmproxy", figure: ratio(kept, column, "mitmproxy"), atLeast: 22 },
-      { what: "rate, × http-mitm-proxy", figure: ratio(kept, column, "http-mitm-proxy"), atLeast: 6 },
+      {
+        what: "rate, × http-mitm-proxy",
+        figure: ratio(kept, column, "http-mitm-proxy"),
+        atLeast: 6,
+      },
     ],
     streams: [
       { what: "rate, × HAProxy", figure: ratio(streams, column, "HAProxy"), atLeast: 1.3 },
