@@ -7,6 +7,7 @@ import { readFileSync, writeFileSync } from "node:fs"
 
 /** Issued the origin's certificate; what `--upstream-ca` and its like are given. */
 export const authorityFile = "authority.pem"
+export const authorityName = "Bench authority"
 export const originFiles = { certificate: "cert.pem", key: "key.pem" } as const
 /** Issues what peers show to clients. */
 export const peerAuthorityFiles = {
@@ -70,7 +71,7 @@ function leaf(
  */
 export function writeCertificates(place: Place, names: readonly string[]): void {
   const origin = { certificate: authorityFile, key: "authority.key" }
-  authority(place, "Bench authority", origin.certificate, origin.key)
+  authority(place, authorityName, origin.certificate, origin.key)
   leaf(place, names, origin, originFiles)
   const peers = peerAuthorityFiles
   authority(place, "Bench peers", peers.certificate, peers.key)

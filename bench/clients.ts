@@ -71,9 +71,8 @@ export function h2loadServed(printed: string): Served {
   const took = /finished in ([\d.]+)(us|ms|s), ([\d.]+) req\/s/.exec(printed)
   const total = first(printed, /requests: (\d+) total/) ?? 0
   const good = first(printed, /status codes: (\d+) 2xx/) ?? 0
-  const bad = first(printed, /(\d+) failed/) ?? 0
-  const refused = /(\d+) 3xx, (\d+) 4xx, (\d+) 5xx/.exec(printed)?.slice(1).map(Number) ?? []
-  const failed = bad + refused.reduce((sum, count) => sum + count, 0)
+  // Replies other than 2xx and 3xx are among them: nghttp2 counts those as failed.
+  const failed = Math.max(first(printed, /(\d+) failed/) ?? 0, total - good)
   const perSecond = Number(took?.[3] ?? Number.NaN)
   const done = Math.max(1, good + failed)
   return {
@@ -122,8 +121,9 @@ export function curlEach(printed: string): { failedPercent: number; tookMs: numb
     .filter((line) => /^\d{3} [\d.]+$/.test(line))
   const good = lines.filter((line) => line.startsWith("200 "))
   const tookMs = good.map((line) => Number(line.slice(4)) * 1000).sort((a, b) => a - b)
-  const failed = lines.length - good.length
-  return { failedPercent: (100 * failed) / Math.max(1, lines.length), tookMs }
+  // Why all where nothing was printed: the client itself failed.
+  const served = lines.length === 0 ? 0 : good.length / lines.length
+  return { failedPercent: 100 * (1 - served), tookMs }
 }
 
 /** NaN where there is no value. `sorted` is ascending, `share` from 0 to 1. */

@@ -9,6 +9,7 @@ import { curlCommand, curlDownloaded, h2loadCommand } from "./clients.ts"
 import type { Firewall, Protocol } from "./contestant.ts"
 import { openFiles, rssMib } from "./meter.ts"
 import { eventsFile, sluice } from "./peers/sluice.ts"
+import { mustOpen } from "./workloads/start-all.ts"
 import type { Row, Table } from "./workloads/workload.ts"
 
 export interface Extent {
@@ -111,7 +112,7 @@ export async function soakRequests(
   say: (text: string) => void,
 ): Promise<Table> {
   const firewall = await sluice.start(bed, { load: "opened", freshNames: extent.names })
-  firewall.choose()
+  await mustOpen(firewall)
   const rounds = laps * roundsPerLap
   const perRound = Math.ceil(extent.names / roundsPerLap)
   const each = Math.max(connectionsPerName, Math.ceil(extent.requests / extent.names / laps))
