@@ -28,7 +28,7 @@ function ip(namespace: string, commands: readonly string[]): void {
 const sinkRules = `table inet sink {
   chain in {
     type nat hook prerouting priority -100; policy accept;
-    tcp dport != { 22, 25, 53, 80, 443, 3306, 8080, 8443 } redirect to :${sinkPort}
+    tcp dport != { 22, 25, 53, 80, 443, 3306, 7080, 7443-7499, 8080, 8443 } redirect to :${sinkPort}
     udp dport != 53 redirect to :${sinkPort}
   }
 }

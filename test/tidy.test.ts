@@ -102,6 +102,7 @@ const world: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     "lab/evidence.ts": "reads what the far end wrote down",
     "lab/internet.ts": "starts the far end, makes its folder, removes both",
     "lab/namespaces.ts": "makes and removes the lab's namespaces",
+    "lab/recorders.ts": "serves what writes down each byte, in a process of its own at the far end",
     "lab/servers.ts": "serves the far end, writes down what arrives",
     "lab/sites/git.ts": "starts git's own server for each request",
     "lab/thief.ts": "holds the thief's script as text: it is the script that reads its environment",

@@ -1,0 +1,201 @@
+/**
+ * Many ways past in one run each, at once: what a client says to a host whose requests are judged.
+ * Shown four times: without a firewall, in block mode, in audit mode, and in block mode under a rule
+ * that lets the whole host through, so that a case that something else stops is found out.
+ */
+import type { Test } from "tap"
+import type { Event } from "../../events/event.ts"
+import type { Reason } from "../../flows/reason.ts"
+import type { Lab } from "../../lab/internet.ts"
+import { withCanary } from "../../lab/evidence.ts"
+import { canary, guarded, type Guarded, type Policy } from "./harness.ts"
+import { script, shown } from "./ways.ts"
+
+export interface Try {
+  /** Begins with the row. */
+  readonly name: string
+  /** Lines of Python: see `words`. `word` is the canary, as bytes. An exception ends only this try. */
+  readonly lines: string
+  /** Of the event that tells of it; null: what must not pass is left out of what may. */
+  readonly reason: Reason | readonly Reason[] | null
+  /** A part of the path by which the event of just this try is known. Default: any event will do. */
+  readonly path?: string
+  /** What the client is told: part of what `lines` leave in `reply`. */
+  readonly reply?: RegExp
+  /** Why nothing arrives without a firewall; then not under the whole host either. */
+  readonly vacuous?: string
+  /** Why nothing arrives in audit mode. */
+  readonly noAudit?: string
+  /** Why nothing arrives under a rule for the whole host. */
+  readonly noWhole?: string
+}
+
+/** What the lines may use, beside what ways.ts has. All of it trusts any certificate, as a thief would. */
+const words = `
+import threading
+from concurrent.futures import ThreadPoolExecutor
+def trusting(alpn=None):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    if alpn: context.set_alpn_protocols(alpn)
+    return context
+def rest(s, wait=0.6):
+    s.settimeout(wait); data = b""
+    try:
+        while len(data) < 65536:
+            part = s.recv(65535)
+            if not part: break
+            data += part
+    except OSError: pass
+    return data
+def plain(bytes_, port=7080, to="198.51.100.10", wait=0.6, then=()):
+    with socket.create_connection((to, port), 5) as s:
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        s.sendall(bytes_)
+        data = b""
+        for more in then:
+            data += rest(s, 0.3); s.sendall(more)
+        return data + rest(s, wait)
+def secure(bytes_, port=7443, name="allowed.test", to="198.51.100.10", wait=0.6, then=(), alpn=("http/1.1",)):
+    with socket.create_connection((to, port), 5) as raw:
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with trusting(alpn).wrap_socket(raw, server_hostname=name) as s:
+            s.sendall(bytes_)
+            data = b""
+            for more in then:
+                data += rest(s, 0.3); s.sendall(more)
+            return data + rest(s, wait)
+def frame(kind, flags, stream, payload=b""):
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+def literal(text):
+    text = text if isinstance(text, bytes) else text.encode("latin1")
+    n = len(text)
+    if n < 127: return bytes([n]) + text
+    n -= 127; out = b"\\x7f"
+    while n > 127: out += bytes([n % 128 + 128]); n //= 128
+    return out + bytes([n]) + text
+def block(*fields):
+    return b"".join(b"\\0" + literal(name) + literal(value) for name, value in fields)
+def get(path, authority="allowed.test", *more, method="GET", scheme="https"):
+    return block((":method", method), (":scheme", scheme), (":authority", authority), (":path", path), *more)
+preface = b"PRI * HTTP/2.0\\r\\n\\r\\nSM\\r\\n\\r\\n" + frame(4, 0, 0) + frame(8, 0, 0, (1 << 24).to_bytes(4, "big"))
+def streams(*frames, port=7444, name="allowed.test", **more):
+    return secure(preface + b"".join(frames), port, name, alpn=("h2",), **more)
+`
+
+/** All tries at once, some at a time; each prints its number with what it was told. */
+function scriptOf(tries: readonly Try[], canaries: readonly string[]): string[] {
+  const bodies = tries.map(({ lines }, at) => {
+    const body = lines.trim().replaceAll(/^/gm, "        ")
+    return `def try${at}(word):\n    reply = b""\n    try:\n${body}\n    except (OSError, ValueError) as error: reply += repr(error).encode()\n    os.write(1, ('${at} ' + repr(reply[:400]) + '\\n').encode())`
+  })
+  const all = canaries.map((word, at) => `pool.submit(try${at}, b"${word}")`)
+  return script(words, ...bodies, `with ThreadPoolExecutor(8) as pool: ${all.join("; ")}`)
+}
+
+const settleMs = 400
+const timeoutMs = 90_000
+
+/** For each canary, whether it came to the far end. */
+async function came(lab: Lab, canaries: readonly string[]): Promise<boolean[]> {
+  await new Promise((resolve) => setTimeout(resolve, settleMs))
+  const evidence = lab.evidence()
+  return canaries.map((word) => withCanary(evidence, word).length > 0)
+}
+
+/** Whether an event tells of a try's denial. */
+function tells({ reason, path }: Try): (event: Event) => boolean {
+  const wanted = reason === null ? [] : typeof reason === "string" ? [reason] : reason
+  return (event) =>
+    (event.kind === "request" || event.kind === "flow") &&
+    event.verdict === "deny" &&
+    wanted.includes(event.reason) &&
+    (path === undefined || (event.kind === "request" && event.path.includes(path)))
+}
+
+export interface Rules extends Omit<Policy, "mode"> {
+  /** Rules that let the same hosts through as a whole; null: there is nothing to compare with. */
+  readonly whole: readonly string[] | null
+}
+
+/** Makes all tries four times. Gives the run in block mode. */
+export async function allTries(
+  t: Test,
+  lab: Lab,
+  { whole, ...policy }: Rules,
+  tries: readonly Try[],
+): Promise<Guarded> {
+  const begin = (): string[] => tries.map(() => canary())
+  const run = async (given: Policy): Promise<Guarded & { came: boolean[] }> => {
+    const canaries = begin()
+    const result = await guarded(lab, { timeoutMs, ...given }, scriptOf(tries, canaries))
+    return { ...result, came: await came(lab, canaries) }
+  }
+  const free = begin()
+  const without = await lab.run(scriptOf(tries, free), { timeoutMs })
+  const arrived = await came(lab, free)
+  const block = await run({ ...policy, mode: "block" })
+  const audit = await run({ ...policy, mode: "audit" })
+  const { deny: _, ...more } = policy
+  const open = whole === null ? null : await run({ ...more, allow: whole, mode: "block" })
+
+  for (const [at, given] of tries.entries()) {
+    await t.test(given.name, async (t) => {
+      if (given.vacuous === undefined) {
+        t.ok(arrived[at], "arrives without a firewall") || t.comment(saidAt(without.stdout, at))
+      }
+      t.notOk(block.came[at], "does not arrive in block mode") ||
+        t.comment(saidAt(block.stdout, at))
+      const told = tells(given)
+      if (given.reason !== null) {
+        t.ok(block.events.some(told), `is told as ${given.reason.toString()}`)
+      }
+      const reply = saidAt(block.stdout, at)
+      t.not(reply, "", "the try was made")
+      if (given.reply !== undefined) t.match(reply, given.reply, "what the client is told")
+      if (given.vacuous !== undefined) return
+      if (open !== null && given.noWhole === undefined) {
+        t.ok(open.came[at], "arrives under a rule for the whole host") ||
+          t.comment(saidAt(open.stdout, at))
+      }
+      if (given.noAudit !== undefined) {
+        t.notOk(audit.came[at], "nor in audit mode: " + given.noAudit)
+        return
+      }
+      t.ok(audit.came[at], "arrives in audit mode") || t.comment(saidAt(audit.stdout, at))
+      if (given.reason === null) return
+      const rehearsed = audit.events.filter((event) => told(event))
+      t.ok(rehearsed.length > 0, "audit says the same")
+      t.ok(
+        rehearsed.every((event) => "enforced" in event && event.enforced === false),
+        "audit says that it was not enforced",
+      )
+    })
+  }
+  await t.test("each denial has an event of its own", async (t) => {
+    for (const [reasons, expected] of perReason(tries)) {
+      const told = block.events.filter((event) =>
+        tells({ name: "", lines: "", reason: reasons.split(" ") as Reason[] })(event),
+      ).length
+      t.ok(told >= expected, `${reasons}: ${told} of ${expected}`) || t.comment(shown(block))
+    }
+  })
+  t.match(block.events.at(-1), { kind: "run-ended", lost: 0 }, "the log is whole")
+  return block
+}
+
+/** How many tries each reason, or choice of reasons, is expected for. */
+function perReason(tries: readonly Try[]): Map<string, number> {
+  const found = new Map<string, number>()
+  for (const { reason } of tries) {
+    if (reason === null) continue
+    const key = typeof reason === "string" ? reason : reason.join(" ")
+    found.set(key, (found.get(key) ?? 0) + 1)
+  }
+  return found
+}
+
+function saidAt(stdout: string, at: number): string {
+  return stdout.split("\n").find((line) => line.startsWith(`${at} `)) ?? ""
+}
