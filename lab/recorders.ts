@@ -71,11 +71,11 @@ function answerHead(socket: Socket, text: string): void {
     )
     return
   }
-  const location = /^\/ok\/redirect\/(.*)$/.exec(path)?.[1]
-  if (location !== undefined) {
-    socket.write(
-      `HTTP/1.1 302 Found\r\nLocation: ${decodeURIComponent(location)}\r\nContent-Length: 0\r\n\r\n`,
-    )
+  // Why backwards: so that the first request does not itself hold what the second one will.
+  const backwards = /^\/ok\/redirect\/(.*)$/.exec(path)?.[1]
+  if (backwards !== undefined) {
+    const location = [...decodeURIComponent(backwards)].toReversed().join("")
+    socket.write(`HTTP/1.1 302 Found\r\nLocation: ${location}\r\nContent-Length: 0\r\n\r\n`)
     return
   }
   if (path.startsWith("/ok/endless-head")) return endless(socket)

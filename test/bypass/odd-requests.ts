@@ -6,7 +6,7 @@
  * event of just this request is known.
  */
 import type { Reason } from "../../flows/reason.ts"
-import type { Try } from "./requests.ts"
+import { inline, type Try } from "./requests.ts"
 
 export interface OddRequest {
   readonly row: number
@@ -197,18 +197,17 @@ const streams = rows(44, "path-not-allowed", [
 ])
 
 const upgrades: readonly OddRequest[] = [
-  ...rows(36, "unsupported-protocol", [
-    [
-      "an upgrade to what nobody knows",
-      get("/ok/{w}", `${h}Connection: Upgrade\r\nUpgrade: tunnel\r\n`),
-    ],
-    ["an upgrade to TLS", get("/ok/{w}", `${h}Connection: Upgrade\r\nUpgrade: TLS/1.2\r\n`)],
-  ]),
   {
     row: 36,
     what: "HTTP/2 with prior knowledge",
     says: "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0{w}",
     reason: ["unsupported-protocol", "malformed"],
+  },
+  {
+    row: 42,
+    what: "no Host, in HTTP/1.0",
+    says: "GET /ok/{w} HTTP/1.0\r\n\r\n",
+    reason: ["malformed", "host-mismatch"],
   },
 ]
 
@@ -252,14 +251,6 @@ export function oddRules(scheme: "http" | "https", port: number): string[] {
   return [`GET,POST ${scheme}://allowed.test:${port}/ok/**`]
 }
 
-/** Bytes as Python writes them, the canary put in. */
-export function pythonBytes(text: string): string {
-  const escaped = text.replaceAll(/[^ !#-[\]-~]/g, (character) => {
-    return `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`
-  })
-  return `b"${escaped}".replace(b"{w}", word)`
-}
-
 /** A request as it is said: everything filled in but the canary. */
 export function said(
   odd: OddRequest,
@@ -279,7 +270,7 @@ const statuses: Partial<Record<Reason, number>> = { malformed: 400, "host-mismat
 export function oddTries(scheme: "http" | "https", port: number): Try[] {
   return oddRequests.map((odd, at): Try => {
     const mark = `n${at}n`
-    const bytes = pythonBytes(said(odd, scheme, port, mark))
+    const bytes = inline(said(odd, scheme, port, mark))
     const send = scheme === "http" ? "plain" : "secure"
     const first = typeof odd.reason === "string" ? odd.reason : null
     const usual = first === null ? null : (statuses[first] ?? 403)

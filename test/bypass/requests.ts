@@ -31,7 +31,7 @@ export interface Try {
 }
 
 /** What the lines may use, beside what ways.ts has. All of it trusts any certificate, as a thief would. */
-const words = `
+export const words = `
 import threading
 from concurrent.futures import ThreadPoolExecutor
 def trusting(alpn=None):
@@ -84,6 +84,13 @@ def streams(*frames, port=7444, name="allowed.test", **more):
     return secure(preface + b"".join(frames), port, name, alpn=("h2",), **more)
 `
 
+/** Bytes as Python writes them; {w} is the canary. */
+export function inline(text: string): string {
+  const escaped = text.replaceAll(/[^ !#-[\]-~]/g, (character) => {
+    return `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`
+  })
+  return `b"${escaped}"${text.includes("{w}") ? `.replace(b"{w}", word)` : ""}`
+}
 /** All tries at once, some at a time; each prints its number with what it was told. */
 function scriptOf(tries: readonly Try[], canaries: readonly string[]): string[] {
   const bodies = tries.map(({ lines }, at) => {
@@ -117,13 +124,15 @@ function tells({ reason, path }: Try): (event: Event) => boolean {
 export interface Rules extends Omit<Policy, "mode"> {
   /** Rules that let the same hosts through as a whole; null: there is nothing to compare with. */
   readonly whole: readonly string[] | null
+  /** What stands in place of `more` then; default: the same. */
+  readonly wholeMore?: string
 }
 
 /** Makes all tries four times. Gives the run in block mode. */
 export async function allTries(
   t: Test,
   lab: Lab,
-  { whole, ...policy }: Rules,
+  { whole, wholeMore, ...policy }: Rules,
   tries: readonly Try[],
 ): Promise<Guarded> {
   const begin = (): string[] => tries.map(() => canary())
@@ -137,8 +146,9 @@ export async function allTries(
   const arrived = await came(lab, free)
   const block = await run({ ...policy, mode: "block" })
   const audit = await run({ ...policy, mode: "audit" })
-  const { deny: _, ...more } = policy
-  const open = whole === null ? null : await run({ ...more, allow: whole, mode: "block" })
+  const { deny: _, ...others } = policy
+  const more = wholeMore ?? policy.more ?? ""
+  const open = whole === null ? null : await run({ ...others, more, allow: whole, mode: "block" })
 
   for (const [at, given] of tries.entries()) {
     await t.test(given.name, async (t) => {
