@@ -93,6 +93,7 @@ test_tools() {
   want docker docker.io
   want busybox busybox-static
   want script bsdutils
+  want nginx nginx-light
   want gnutls-cli gnutls-bin
   want lwp-request libwww-perl
   want_client /usr/bin/javac default-jdk-headless

@@ -131,6 +131,8 @@ const methods = rows(45, "method-not-allowed", [
   ["DELETE", get("/ok/{n}/{w}", h, "DELETE")],
   ["PUT", get("/ok/{n}/{w}", h, "PUT")],
   ["a method of nobody's", get("/ok/{n}/{w}", h, "EXFILTRATE")],
+  // Why: no rule over paths can speak of it.
+  ["OPTIONS of everything", get("*", `${h}X: {w}\r\n`, "OPTIONS"), "malformed"],
   ["OPTIONS of a path", get("/ok/{n}/{w}", h, "OPTIONS")],
   ["TRACE", get("/ok/{w}", h, "TRACE")],
   ["CONNECT", `CONNECT evil.test:443 HTTP/1.1\r\nHost: evil.test:443\r\nX: {w}\r\n\r\n`],
