@@ -52,7 +52,7 @@ t.test("row 33: what is resumed", { skip, timeout: 110_000 }, async (t) => {
           handshake(early, "allowed.test", `-sess_in ${ticket} -early_data ${sent}`),
         ])
         t.match(stdout, /Certificate chain/, `${mode}: there was a handshake`)
-      t.match(stdout, /Early data was rejected/, `${mode}: it was offered`)
+        t.match(stdout, /Early data was rejected/, `${mode}: it was offered`)
         t.notMatch(got, word, `${mode}: does not arrive`)
       }
     },
