@@ -74,7 +74,7 @@ function answerHead(socket: Socket, text: string): void {
   // Why backwards: so that the first request does not itself hold what the second one will.
   const backwards = /^\/ok\/redirect\/(.*)$/.exec(path)?.[1]
   if (backwards !== undefined) {
-    const location = [...decodeURIComponent(backwards)].toReversed().join("")
+    const location = decodeURIComponent(backwards).split("").toReversed().join("")
     socket.write(`HTTP/1.1 302 Found\r\nLocation: ${location}\r\nContent-Length: 0\r\n\r\n`)
     return
   }

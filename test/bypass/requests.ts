@@ -128,6 +128,51 @@ export interface Rules extends Omit<Policy, "mode"> {
   readonly wholeMore?: string
 }
 
+type Run = Guarded & { readonly came: readonly boolean[] }
+
+/** What the four runs said; `open` is null where there is no rule to compare with. */
+interface Runs {
+  readonly without: { readonly stdout: string; readonly came: readonly boolean[] }
+  readonly block: Run
+  readonly audit: Run
+  readonly open: Run | null
+}
+
+function holds(t: Test, is: boolean | undefined, what: string, otherwise: string): void {
+  if (!t.ok(is, what)) t.comment(otherwise)
+}
+
+/** Whether one try was stopped by what is to stop it, and by nothing else. */
+function isStopped(t: Test, given: Try, at: number, { without, block, audit, open }: Runs): void {
+  const said = ({ stdout }: { readonly stdout: string }): string => saidAt(stdout, at)
+  if (given.vacuous === undefined) {
+    holds(t, without.came[at], "arrives without a firewall", said(without))
+  }
+  holds(t, block.came[at] === false, "does not arrive in block mode", said(block))
+  const told = tells(given)
+  if (given.reason !== null) {
+    t.ok(block.events.some(told), `is told as ${given.reason.toString()}`)
+  }
+  t.not(said(block), "", "the try was made")
+  if (given.reply !== undefined) t.match(said(block), given.reply, "what the client is told")
+  if (given.vacuous !== undefined) return
+  if (open !== null && given.noWhole === undefined) {
+    holds(t, open.came[at], "arrives under a rule for the whole host", said(open))
+  }
+  if (given.noAudit !== undefined) {
+    t.notOk(audit.came[at], `nor in audit mode: ${given.noAudit}`)
+    return
+  }
+  holds(t, audit.came[at], "arrives in audit mode", said(audit))
+  if (given.reason === null) return
+  const rehearsed = audit.events.filter((event) => told(event))
+  t.ok(rehearsed.length > 0, "audit says the same")
+  t.ok(
+    rehearsed.every((event) => "enforced" in event && !(event.enforced ?? true)),
+    "audit says that it was not enforced",
+  )
+}
+
 /** Makes all tries four times. Gives the run in block mode. */
 export async function allTries(
   t: Test,
@@ -135,15 +180,14 @@ export async function allTries(
   { whole, wholeMore, ...policy }: Rules,
   tries: readonly Try[],
 ): Promise<Guarded> {
-  const begin = (): string[] => tries.map(() => canary())
-  const run = async (given: Policy): Promise<Guarded & { came: boolean[] }> => {
-    const canaries = begin()
+  const run = async (given: Policy): Promise<Run> => {
+    const canaries = tries.map(() => canary())
     const result = await guarded(lab, { timeoutMs, ...given }, scriptOf(tries, canaries))
     return { ...result, came: await came(lab, canaries) }
   }
-  const free = begin()
-  const without = await lab.run(scriptOf(tries, free), { timeoutMs })
-  const arrived = await came(lab, free)
+  const free = tries.map(() => canary())
+  const { stdout } = await lab.run(scriptOf(tries, free), { timeoutMs })
+  const without = { stdout, came: await came(lab, free) }
   const block = await run({ ...policy, mode: "block" })
   const audit = await run({ ...policy, mode: "audit" })
   const { deny: _, ...others } = policy
@@ -151,45 +195,19 @@ export async function allTries(
   const open = whole === null ? null : await run({ ...others, more, allow: whole, mode: "block" })
 
   for (const [at, given] of tries.entries()) {
-    await t.test(given.name, async (t) => {
-      if (given.vacuous === undefined) {
-        t.ok(arrived[at], "arrives without a firewall") || t.comment(saidAt(without.stdout, at))
-      }
-      t.notOk(block.came[at], "does not arrive in block mode") ||
-        t.comment(saidAt(block.stdout, at))
-      const told = tells(given)
-      if (given.reason !== null) {
-        t.ok(block.events.some(told), `is told as ${given.reason.toString()}`)
-      }
-      const reply = saidAt(block.stdout, at)
-      t.not(reply, "", "the try was made")
-      if (given.reply !== undefined) t.match(reply, given.reply, "what the client is told")
-      if (given.vacuous !== undefined) return
-      if (open !== null && given.noWhole === undefined) {
-        t.ok(open.came[at], "arrives under a rule for the whole host") ||
-          t.comment(saidAt(open.stdout, at))
-      }
-      if (given.noAudit !== undefined) {
-        t.notOk(audit.came[at], "nor in audit mode: " + given.noAudit)
-        return
-      }
-      t.ok(audit.came[at], "arrives in audit mode") || t.comment(saidAt(audit.stdout, at))
-      if (given.reason === null) return
-      const rehearsed = audit.events.filter((event) => told(event))
-      t.ok(rehearsed.length > 0, "audit says the same")
-      t.ok(
-        rehearsed.every((event) => "enforced" in event && event.enforced === false),
-        "audit says that it was not enforced",
-      )
+    await t.test(given.name, (t) => {
+      isStopped(t, given, at, { without, block, audit, open })
+      t.end()
     })
   }
-  await t.test("each denial has an event of its own", async (t) => {
+  await t.test("each denial has an event of its own", (t) => {
     for (const [reasons, expected] of perReason(tries)) {
       const told = block.events.filter((event) =>
         tells({ name: "", lines: "", reason: reasons.split(" ") as Reason[] })(event),
       ).length
-      t.ok(told >= expected, `${reasons}: ${told} of ${expected}`) || t.comment(shown(block))
+      holds(t, told >= expected, `${reasons}: ${told} of ${expected}`, shown(block))
     }
+    t.end()
   })
   t.match(block.events.at(-1), { kind: "run-ended", lost: 0 }, "the log is whole")
   return block

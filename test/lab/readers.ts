@@ -53,7 +53,7 @@ function readerOf(name: Reader["name"], path: string, lines: () => readonly Line
       const connection = await say(path, bytes)
       return lines()
         .filter((line) => line.connection === connection)
-        .map(({ connection: _, ...read }) => read)
+        .map(({ method, target, host, body }) => ({ method, target, host, body }))
     },
   }
 }
@@ -205,9 +205,7 @@ async function startNginx(t: Test, directory: string): Promise<void> {
 /** All three for HTTP/1.1. */
 export async function readers(t: Test, directory: string): Promise<Reader[]> {
   await startNginx(t, directory)
-  const nginx = readerOf("nginx", join(directory, "nginx.sock"), () =>
-    nginxLines(directory).map(({ status: _, ...line }) => line),
-  )
+  const nginx = readerOf("nginx", join(directory, "nginx.sock"), () => nginxLines(directory))
   return [nginx, await nodeReader(t, directory), await pythonReader(t, directory)]
 }
 
