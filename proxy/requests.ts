@@ -101,22 +101,20 @@ export class Requests {
   }
 
   #answer(
-    judged: Pick<Judged, "decision" | "reason" | "rule">,
+    { decision, reason, rule }: Pick<Judged, "decision" | "reason" | "rule">,
     go: boolean,
     head: RequestHead | null,
     token: Token,
     detail: string | null,
   ): Answer {
-    const { decision, reason, rule } = judged
     const flow = this.#options.flow()
-    const words = wordsFor({ flow, opening: flow.opening, head, reason, rule, detail })
     const answer: Answer = {
-      go,
-      decision,
-      reason,
-      rule,
-      token,
-      refusal: { status: words.status, text: printable(words.text) },
+      ...{ go, decision, reason, rule, token },
+      // Why asked for: nearly all requests are allowed, and need no words.
+      get refusal() {
+        const words = wordsFor({ flow, opening: flow.opening, head, reason, rule, detail })
+        return { status: words.status, text: printable(words.text) }
+      },
       purse: go ? this.#world.purse(rule) : null,
     }
     const first = this.#stands === null
