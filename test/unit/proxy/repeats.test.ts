@@ -84,6 +84,7 @@ t.test("Repeats counts only what is alike in all that a line says", (t) => {
     { token: "job" },
     { protocol: "http/1.1" },
     { scheme: "http" },
+    { detail: "The certificate has expired." },
     { rule: null },
     { rule },
     { rule: { ...page.rule, line: 4 } },
@@ -119,7 +120,7 @@ t.test("Repeats counts under no long path, and for ever under no clock that was 
   t.end()
 })
 
-t.test("Repeats keeps few kinds, and loses none of those that make room", (t) => {
+t.test("Repeats keeps few kinds of a flow, and loses none of those that make room", (t) => {
   const repeats = new Repeats()
   let lines = 0
   let told = 0
@@ -131,6 +132,24 @@ t.test("Repeats keeps few kinds, and loses none of those that make room", (t) =>
   for (let n = 0; n < 20_000; n++) count(repeats.push({ ...page, path: `/${n}` }, 0))
   t.equal(lines, ownLinesMax + 1 + 20_000, "the first of all had to make room")
   t.equal(told, ownLinesMax + 7 + 20_000)
+  t.end()
+})
+
+t.test("Repeats keeps few kinds of all flows, and writes what it does not keep", (t) => {
+  const repeats = new Repeats()
+  for (let n = 0; n < 4_096; n++) repeats.push({ ...page, flow: `w-${n}` }, 0)
+  const late = { ...page, flow: "late" }
+  t.equal(pushed(repeats, late, 200, 0).length, 200, "none is counted")
+  t.equal(pushed(repeats, { ...page, flow: "w-7" }, 200, 0).length, ownLinesMax - 1)
+  repeats.end("w-9")
+  t.equal(pushed(repeats, late, 200, 0).length, ownLinesMax, "there is room again")
+  t.strictSame(
+    repeats
+      .due(windowMs)
+      .map(({ flow }) => flow)
+      .toSorted(),
+    ["late", "w-7"],
+  )
   t.end()
 })
 
