@@ -3,7 +3,7 @@
  * What does not depend on the request line, so that it need not be read again where a client sends
  * the same fields with its next request. Pure.
  */
-import { authorityOf, printAuthority } from "./authority.ts"
+import { authorityOf, overriding, printAuthority } from "./authority.ts"
 import type { Authority } from "./authority.ts"
 import { decisive, fieldLine, hopByHop, isToken, keyOf, namesIn, trimmed } from "./field.ts"
 import { Lines } from "./lines.ts"
@@ -25,15 +25,6 @@ export interface Block {
   /** As they go on, without what is for this hop only. */
   readonly lines: string
 }
-
-/** What makes a server take the request for one with another method or path. */
-const overriding = new Set([
-  "x-http-method-override",
-  "x-http-method",
-  "x-method-override",
-  "x-original-url",
-  "x-rewrite-url",
-])
 
 const none: readonly string[] = []
 
@@ -175,8 +166,9 @@ class Seen {
 
   #other(key: string): boolean | null {
     // Why: some servers take `_` for `-`, and so a second Content-Length that no reader here saw.
-    if (key.includes("_") && decisive.has(key.replaceAll("_", "-"))) return null
-    if (overriding.has(key)) this.overridden = true
+    const plain = key.includes("_") ? key.replaceAll("_", "-") : key
+    if (plain !== key && decisive.has(plain)) return null
+    if (overriding.has(plain)) this.overridden = true
     return !hopByHop.has(key)
   }
 }

@@ -105,7 +105,7 @@ function replyOf(text: string, length: number): ReplyRead {
   const coding = seen.coding?.toLowerCase() === "identity" ? null : seen.coding
   const framing = framingOf(coding, seen.length)
   if (framing === null) return "broken"
-  const options = namesIn(seen.connection)
+  const options = optionsOf(seen.connection)
   const both = coding !== null && seen.length !== null
   const version = minor === "1" ? "1.1" : "1.0"
   const status = Number(digits)
@@ -123,6 +123,15 @@ function replyOf(text: string, length: number): ReplyRead {
     lines: (again ?? seen).lines.text(),
     length,
   }
+}
+
+const keepAlive: readonly string[] = ["keep-alive"]
+const close: readonly string[] = ["close"]
+
+function optionsOf(connection: string | null): readonly string[] {
+  if (connection === null) return none
+  if (connection === "keep-alive") return keepAlive
+  return connection === "close" ? close : namesIn(connection)
 }
 
 /** Names that do not go on, besides those that never do. */
@@ -241,14 +250,13 @@ export function hasBody(method: string, status: number): boolean {
 }
 
 /**
- * The head as it goes to the client, in our version of HTTP. Latin-1 bytes.
+ * The head as it goes to the client, in our version of HTTP; each character is a byte (Latin-1).
  *
  * @param then what becomes of the connection; `told`: it stays open, and the client must be told so
  */
-export function forwardedReply(reply: Reply, then: "close" | "open" | "told" | "upgrade"): Buffer {
+export function forwardedReply(reply: Reply, then: "close" | "open" | "told" | "upgrade"): string {
   const { status, phrase, lines } = reply
-  const text = `HTTP/1.1 ${status} ${phrase}\r\n${lines}${hopLines(reply, then)}\r\n`
-  return Buffer.from(text, "latin1")
+  return `HTTP/1.1 ${status} ${phrase}\r\n${lines}${hopLines(reply, then)}\r\n`
 }
 
 function hopLines(reply: Reply, then: "close" | "open" | "told" | "upgrade"): string {

@@ -35,7 +35,7 @@ export class Outlet {
   begin(purse: Purse | null): void {
     this.#round++
     this.#purse = purse
-    this.#kept = []
+    if (this.#kept.length > 0) this.#kept = []
     this.bytes = 0
   }
 

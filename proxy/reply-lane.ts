@@ -12,6 +12,9 @@ import type { Links } from "./relay.ts"
 /** Most interim replies (1xx) to one request. curl and Node take any number; 102 may come each second. */
 export const interimRepliesMax = 1_000
 
+/** Most bytes of a body that are copied to go in one piece with their head: a write costs more. */
+const joinedBytesMax = 4_096
+
 export type Passed =
   /** It goes on. */
   | "more"
@@ -30,6 +33,8 @@ export class ReplyLane {
   /** null: its final head is not whole yet. */
   #body: BodyReader | null = null
   #interims = 0
+  /** The final head, until what has come of its body goes with it. */
+  #text = ""
   /** Of the final reply; null: not known yet. */
   status: number | null = null
   /** The client was told that the connection ends with this reply. */
@@ -119,14 +124,14 @@ export class ReplyLane {
       return { broken: "It changes to a protocol that nobody asked for." }
     }
     this.status = reply.status
-    this.pass(forwardedReply(reply, "upgrade"), true)
+    this.#write(forwardedReply(reply, "upgrade"))
     return "switched"
   }
 
   #passInterim(reply: Reply): Passed | null {
     if (++this.#interims > interimRepliesMax) return { broken: "It has too many interim replies." }
     // RFC 9110 §15.2: not to a client of HTTP/1.0.
-    if (this.#head?.version === "1.1") this.pass(forwardedReply(reply, "open"), true)
+    if (this.#head?.version === "1.1") this.#write(forwardedReply(reply, "open"))
     return null
   }
 
@@ -140,13 +145,29 @@ export class ReplyLane {
     const open = !last && reply.persistent && !body.endsWithConnection
     this.closes = !open || head?.persistent !== true
     const told = head?.version === "1.0" ? "told" : "open"
-    this.pass(forwardedReply(reply, this.closes ? "close" : told), true)
+    const text = forwardedReply(reply, this.closes ? "close" : told)
+    if (this.rest === null || body.done) this.#write(text)
+    else this.#text = text
     return body.done ? "done" : null
+  }
+
+  #write(text: string): void {
+    this.pass(Buffer.from(text, "latin1"), true)
   }
 
   #passBody(body: BodyReader, bytes: Buffer): Passed {
     const { length, done, broken } = body.read(bytes)
-    this.pass(length === bytes.length ? bytes : bytes.subarray(0, length), false)
+    const text = this.#text
+    this.#text = ""
+    if (text !== "" && length <= joinedBytesMax) {
+      const whole = Buffer.allocUnsafe(text.length + length)
+      whole.write(text, "latin1")
+      bytes.copy(whole, text.length, 0, length)
+      this.pass(whole, true)
+    } else {
+      if (text !== "") this.#write(text)
+      this.pass(length === bytes.length ? bytes : bytes.subarray(0, length), false)
+    }
     this.rest = length === bytes.length ? null : bytes.subarray(length)
     if (broken) return { broken: "Its body breaks its own framing." }
     return done ? "done" : "more"

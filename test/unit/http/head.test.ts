@@ -196,7 +196,12 @@ t.test("HeadReader gives a path one meaning, or none", async (t) => {
     t.equal(found.path, path, target)
     t.equal(found.target, target, `${target} goes on as it came`)
   }
-  for (const field of ["X-HTTP-Method-Override: DELETE", "X-Original-URL: /b"]) {
+  for (const field of [
+    "X-HTTP-Method-Override: DELETE",
+    "x_http_method_override: DELETE",
+    "X-Original-URL: /b",
+    "X-Rewrite_URL: /b",
+  ]) {
     t.equal(head(get("Host: a.test", field)).path, null, field)
   }
 })

@@ -3,7 +3,7 @@ import type { Test } from "tap"
 import { headTimeoutMs, http1, refusalsMax } from "../../../proxy/http1.ts"
 import type { Links, Relay } from "../../../proxy/relay.ts"
 import { interimRepliesMax } from "../../../proxy/reply-lane.ts"
-import { cut, play } from "./relayed.ts"
+import { cut, play, Stage } from "./relayed.ts"
 import type { Played, Said, Wanted } from "./relayed.ts"
 
 const inside = (links: Links): Relay => http1(links, { scheme: "https", port: 443 })
@@ -126,6 +126,32 @@ t.test("http1() passes a body as it comes, and holds nothing", (t) => {
   ])
   t.equal(toUpstream, post("/up", "abcd", "Content-Length: 4"))
   t.same(acts, ["judge POST /up"])
+  t.end()
+})
+
+t.test("http1() copies no body: it goes on where it landed", (t) => {
+  const went: { readonly bytes: Buffer; readonly owned: boolean }[] = []
+  const goOn = (bytes: Buffer, owned: boolean): void => {
+    went.push({ bytes, owned })
+  }
+  const stage = new Stage((links) => inside({ ...links, toClient: goOn, toUpstream: goOn }))
+  const body = "b".repeat(10_000)
+  const relay = stage.relay
+  const ask = Buffer.from(post("/up", body, `Content-Length: ${body.length}`))
+  const answer = Buffer.from(reply(body))
+  relay.client(ask)
+  relay.upstream(answer)
+  t.equal(went.length, 4, "each head, and each body")
+  for (const [index, whole] of [
+    [1, ask],
+    [3, answer],
+  ] as const) {
+    const span = went[index]
+    t.equal(span?.owned, false)
+    t.equal(span?.bytes.buffer, whole.buffer)
+    t.equal(span?.bytes.byteOffset, whole.byteOffset + whole.length - body.length)
+    t.equal(span?.bytes.length, body.length)
+  }
   t.end()
 })
 

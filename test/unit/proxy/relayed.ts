@@ -105,7 +105,7 @@ class Lent {
 
 /** A relay between two sides that are played. */
 export class Stage {
-  readonly #relay: Relay
+  readonly relay: Relay
   readonly #purse: Leased | null
   readonly #wanted: Wanted
   readonly #lent = new Lent()
@@ -122,7 +122,7 @@ export class Stage {
   constructor(make: (links: Links) => Relay, wanted: Wanted = {}) {
     this.#wanted = wanted
     this.#purse = wanted.purse === undefined ? null : new Leased(wanted.purse)
-    this.#relay = make(this.#links())
+    this.relay = make(this.#links())
   }
 
   say(said: Said): void {
@@ -131,19 +131,19 @@ export class Stage {
         this.#kept += said[1]
         break
       case "upstream":
-        this.#relay.upstream(this.#lent.of(said[1]))
+        this.relay.upstream(this.#lent.of(said[1]))
         break
       case "client ends":
         this.#ended = true
         break
       case "upstream ends":
-        this.#relay.upstreamEnded()
+        this.relay.upstreamEnded()
         break
       case "late":
-        this.#relay.late()
+        this.relay.late()
         break
       case "closed":
-        this.#relay.closed(null)
+        this.relay.closed(null)
         break
       case "filled":
         this.#purse?.answer(said[1])
@@ -170,12 +170,12 @@ export class Stage {
     while (this.#kept !== "" && !this.#paused) {
       const bytes = this.#lent.of(this.#kept)
       this.#kept = ""
-      this.#relay.client(bytes)
+      this.relay.client(bytes)
       this.#lent.end()
     }
     if (!this.#ended || this.#kept !== "") return
     this.#ended = false
-    this.#relay.clientEnded()
+    this.relay.clientEnded()
   }
 
   #send(to: "toClient" | "toUpstream", bytes: Buffer, owned: boolean): void {
