@@ -14,7 +14,7 @@ if (root === undefined || added === undefined || corporate === undefined) throw 
 const wanted: Wanted = {
   added: added.pem,
   otherwise: () => root.pem,
-  directory: "/work",
+  directory: "/srv/project",
   folder: "/run/sluice",
   coversSystem: true,
   nowMs,
@@ -215,11 +215,11 @@ t.test("a private key beside a user's certificate is not copied", (t) => {
 
 t.test("a variable may name a relative path, or a directory", (t) => {
   const files = {
-    "/work/own.pem": corporate.pem,
-    "/work/certs/one.pem": corporate.pem,
-    "/work/certs/12345678.0": "-> /work/certs/one.pem",
-    "/work/certs/two.crt": root.pem,
-    "/work/certs/README": "no certificate",
+    "/srv/project/own.pem": corporate.pem,
+    "/srv/project/certs/one.pem": corporate.pem,
+    "/srv/project/certs/12345678.0": "-> /srv/project/certs/one.pem",
+    "/srv/project/certs/two.crt": root.pem,
+    "/srv/project/certs/README": "no certificate",
   }
   const texts = (value: string): unknown => {
     const plan = trust(machine(files, { REQUESTS_CA_BUNDLE: value }), wanted)
@@ -234,13 +234,13 @@ t.test("a variable may name a relative path, or a directory", (t) => {
 t.test("a file that configuration names is extended where it lies", (t) => {
   const cases = [
     ["/home/me/.npmrc", "cafile = /srv/mine.pem"],
-    ["/work/.npmrc", 'cafile="/srv/mine.pem"'],
-    ["/work/.yarnrc.yml", "httpsCaFilePath: '/srv/mine.pem'"],
+    ["/srv/project/.npmrc", 'cafile="/srv/mine.pem"'],
+    ["/srv/project/.yarnrc.yml", "httpsCaFilePath: '/srv/mine.pem'"],
     ["/home/me/.yarnrc", 'cafile "/srv/mine.pem"'],
     ["/home/me/.config/pip/pip.conf", "[global]\ncert = /srv/mine.pem"],
     ["/home/me/.condarc", "ssl_verify: /srv/mine.pem"],
     ["/home/me/.gitconfig", '[http "https://git.example.com"]\n\tsslCAInfo = /srv/mine.pem'],
-    ["/work/.git/config", "[http]\n\tsslcainfo = ../../srv/mine.pem"],
+    ["/srv/project/.git/config", "[http]\n\tsslcainfo = ../../mine.pem"],
     ["/home/me/.cargo/config.toml", '[http]\ncainfo = "/srv/mine.pem"'],
     ["/home/me/.curlrc", 'cacert = "/srv/mine.pem"'],
     ["/home/me/.wgetrc", "ca_certificate = /srv/mine.pem"],
@@ -290,7 +290,7 @@ t.test("configuration that names no certificates is left alone, and read in no l
   ]) {
     const files = {
       ...debian,
-      "/work/.npmrc": text,
+      "/srv/project/.npmrc": text,
       "/etc/shadow": shadow,
       "/srv/mine.pem": corporate.pem,
     }
@@ -350,7 +350,7 @@ t.test("the store of every JVM keeps its own authorities and gets the added ones
     "/srv/started/bin/java": "",
     "/usr/bin/java": "-> /srv/started/bin/java",
     "/srv/named/lib/security/jssecacerts": jks(mine, 0),
-    "/work/gradle.properties": "systemProp.javax.net.ssl.trustStore=/srv/gradle.jks\n",
+    "/srv/project/gradle.properties": "systemProp.javax.net.ssl.trustStore=/srv/gradle.jks\n",
     "/srv/gradle.jks": jks(mine, 0),
     "/usr/lib/jvm/broken/lib/security/cacerts": "root:x:0:0::/root:/bin/sh\n",
   }
