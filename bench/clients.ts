@@ -104,13 +104,17 @@ export function curlDownloaded(
 /** A request of 1 kB that takes longer has failed. */
 const curlTimeoutS = 10
 
-/** One request to each URL that the glob stands for, each on a connection of its own. */
-export function curlEachCommand(glob: string, parallel: number): string {
+/**
+ * One request to each URL that the glob stands for, each on a connection of its own, as many as are done
+ * within the time.
+ */
+export function curlEachCommand(glob: string, parallel: number, seconds: number): string {
   const side = parallel > 1 ? `-Z --parallel-immediate --parallel-max ${parallel}` : ""
   const format = "%{http_code} %{time_total}\\n"
+  const one = `--http1.1 --max-time ${curlTimeoutS} -H 'Connection: close' -o /dev/null`
+  // Why stdbuf: what was done before the time was over must have been printed.
   // Why true: a transfer that fails is counted by its status, which is then 000.
-  const patience = `--max-time ${curlTimeoutS}`
-  return `curl -sk --http1.1 ${patience} ${side} -H 'Connection: close' -o /dev/null -w '${format}' '${glob}' || true`
+  return `timeout ${seconds} stdbuf -oL curl -sk ${one} ${side} -w '${format}' '${glob}' || true`
 }
 
 /** Statuses other than 200, in percent, and how long each good request took, ascending. */
