@@ -65,7 +65,13 @@ export class Inside {
   constructor(client: Side, opening: NamedTls, flow: () => Flow, world: InsideWorld) {
     this.#client = client
     this.#opening = opening
-    this.#flow = () => ({ ...flow(), opening })
+    // Why kept: it is asked for with each request, and changes once at the most.
+    let [seen, opened] = [flow(), { ...flow(), opening }]
+    this.#flow = () => {
+      const now = flow()
+      if (now !== seen) [seen, opened] = [now, { ...now, opening }]
+      return opened
+    }
     this.#world = world
   }
 

@@ -87,24 +87,27 @@ function answered({ decision, go, reason, rule }: Answer): Verdict {
   return { verdict: decision, enforced: decision === "allow" || !go, reason, rule: shownRule(rule) }
 }
 
-/** The event of one request. */
+/** The event of one request. Written out, since there are many. */
 export function requestEvent(flow: Flow, exchange: Exchange): RequestEvent {
   const { head, answer, protocol, status, bytesSent, bytesReceived, detail } = exchange
-  return {
+  const event: RequestEvent = {
     kind: "request",
     flow: flow.id,
     protocol,
-    ...(flow.opening?.kind === "tls" ? {} : { scheme: "http" as const }),
+    scheme: flow.opening?.kind === "tls" ? "https" : "http",
     method: head?.method ?? "",
     host: head?.host ?? head?.address ?? "",
     path: head === null ? "" : redactPath(head.target),
     status,
-    ...answered(answer),
+    verdict: answer.decision,
+    enforced: answer.decision === "allow" || !answer.go,
+    reason: answer.reason,
+    rule: shownRule(answer.rule),
     token: answer.token,
     bytesSent,
     bytesReceived,
-    ...(detail === null ? {} : { detail }),
   }
+  return detail === null ? event : { ...event, detail }
 }
 
 /**

@@ -14,6 +14,7 @@ import { requestEvent } from "./record.ts"
 import { printable } from "./refuse.ts"
 import type { Answer, Exchange, Links, Purse } from "./relay.ts"
 import { wordsFor } from "./told.ts"
+import type { Refusable } from "./told.ts"
 
 /** What is refused whatever is asked: the connection leads nowhere. */
 export interface Hopeless {
@@ -40,10 +41,48 @@ export interface RequestsOptions {
   readonly hopeless: Hopeless | null
 }
 
+/** Most verdicts remembered of one connection: what a client asks again and again. */
+const rememberedMax = 64
+
+/** A verdict on a request. Its words are made when they are asked for: nearly all are allowed. */
+class Verdict implements Answer {
+  readonly go: boolean
+  readonly decision: Answer["decision"]
+  readonly reason: Reason
+  readonly rule: Rule | null
+  readonly token: Token
+  readonly purse: Purse | null
+  readonly #of: Refusable
+
+  constructor(
+    go: boolean,
+    decision: Answer["decision"],
+    token: Token,
+    purse: Purse | null,
+    of: Refusable,
+  ) {
+    this.go = go
+    this.decision = decision
+    this.reason = of.reason
+    this.rule = of.rule
+    this.token = token
+    this.purse = purse
+    this.#of = of
+  }
+
+  get refusal(): Answer["refusal"] {
+    const { status, text } = wordsFor(this.#of)
+    return { status, text: printable(text) }
+  }
+}
+
 export class Requests {
   readonly #world: RequestsWorld
   readonly #options: RequestsOptions
   #stands: Answer | null = null
+  /** Verdicts by what they were asked for, and the flow for which they hold. */
+  readonly #remembered = new Map<string, Judged>()
+  #rememberedFor: Flow | null = null
 
   constructor(world: RequestsWorld, options: RequestsOptions) {
     this.#world = world
@@ -59,9 +98,7 @@ export class Requests {
   readonly judge: Links["judge"] = (head) => {
     const { hopeless } = this.#options
     const token = this.#world.tokenOf(head)
-    if (hopeless !== null) {
-      return this.#answer(hopeless, false, head, token, hopeless.detail)
-    }
+    if (hopeless !== null) return this.#answer(hopeless, false, head, token, hopeless.detail)
     const judged = this.#verdict(head, token)
     return this.#answer(judged, judged.permit !== null, head, token, null)
   }
@@ -76,13 +113,8 @@ export class Requests {
   /** The verdict on a request that cannot go on as it began. */
   readonly stopped: Links["stopped"] = (head, first, reason, detail) => {
     const goes = this.#world.audit && reason !== "upstream-failed"
-    const answer = this.#answer(
-      { ...first, decision: "deny", reason },
-      goes,
-      head,
-      first.token,
-      detail,
-    )
+    const judged = { decision: "deny", reason, rule: first.rule } as const
+    const answer = this.#answer(judged, goes, head, first.token, detail, null)
     if (this.#stands === first) this.#stands = answer
     return answer
   }
@@ -92,6 +124,21 @@ export class Requests {
 
   #verdict(head: RequestHead, token: Token): Judged {
     const flow = this.#options.flow()
+    if (flow !== this.#rememberedFor) {
+      this.#remembered.clear()
+      this.#rememberedFor = flow
+    }
+    const { method, webSocket, host, address, port, path } = head
+    const key = `${method} ${webSocket} ${token} ${host} ${address} ${port} ${path}`
+    const known = this.#remembered.get(key)
+    if (known !== undefined) return known
+    const judged = this.#judged(flow, head, token)
+    if (this.#remembered.size >= rememberedMax) this.#remembered.clear()
+    this.#remembered.set(key, judged)
+    return judged
+  }
+
+  #judged(flow: Flow, head: RequestHead, token: Token): Judged {
     const { dialledFor } = this.#options
     // Why: the connection leads to the host of its first request, whatever a later one says.
     if (dialledFor !== null && head.host !== dialledFor) {
@@ -106,17 +153,11 @@ export class Requests {
     head: RequestHead | null,
     token: Token,
     detail: string | null,
+    purse: Purse | null = go ? this.#world.purse(rule) : null,
   ): Answer {
     const flow = this.#options.flow()
-    const answer: Answer = {
-      ...{ go, decision, reason, rule, token },
-      // Why asked for: nearly all requests are allowed, and need no words.
-      get refusal() {
-        const words = wordsFor({ flow, opening: flow.opening, head, reason, rule, detail })
-        return { status: words.status, text: printable(words.text) }
-      },
-      purse: go ? this.#world.purse(rule) : null,
-    }
+    const of: Refusable = { flow, opening: flow.opening, head, reason, rule, detail }
+    const answer = new Verdict(go, decision, token, purse, of)
     const first = this.#stands === null
     if (first || (this.#stands?.decision === "deny" && decision === "allow")) this.#stands = answer
     return answer
