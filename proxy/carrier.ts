@@ -14,8 +14,10 @@ import type { Side } from "./splice.ts"
 const lingerMs = 5_000
 /** Most bytes read and dropped of a side that was told its end. */
 const lingerBytesMax = 1_048_576
-/** Unsent bytes at which a side is itself read no more: what it says may be answered by us. */
+/** Unsent bytes at which the other side is read no more, and the side itself: we may answer it. */
 const unsentBytesMax = 262_144
+/** What is sent in one call is joined up to so many bytes: one record of TLS (RFC 8446 §5.1). */
+const joinedBytesMax = 16_384
 
 export interface CarrierOptions {
   readonly client: Side
@@ -43,6 +45,9 @@ class End {
   stopped = false
   /** Something was unsent before the present call. */
   busy = false
+  /** What the present call sends to it. */
+  outgoing: Buffer[] = []
+  outgoingBytes = 0
   linger: NodeJS.Timeout | null = null
 
   constructor(side: Side) {
@@ -52,6 +57,14 @@ class End {
 
   get unsent(): number {
     return this.side.socket.writableLength
+  }
+
+  /**
+   * Whether so much waits to be sent that nobody may add to it. Why not at the first byte where there
+   * is TLS: Node tells of each write only after the turn, even if the kernel took it at once.
+   */
+  get full(): boolean {
+    return this.unsent > (this.encrypted ? unsentBytesMax : 0)
   }
 }
 
@@ -64,6 +77,8 @@ export class Carrier {
   readonly #relay: Relay
   /** The side whose bytes are being read: its buffer is valid during the call. */
   #reading: End | null = null
+  /** The relay is being called: what it sends is written when it returns. */
+  #calling = false
   /** Reasons of the relay's, and of the event log's, for which the client is not read. */
   #paused = false
   #waiting = 0
@@ -170,21 +185,37 @@ export class Carrier {
     this.#timer = setTimeout(() => this.#call(null, () => this.#relay.late()), afterMs)
   }
 
-  /** Both sides are corked meanwhile: what the relay says in one call goes on in one write. */
+  /** What the relay says to a side in one call goes on in one write. */
   #call(reading: End | null, step: () => void): void {
     if (this.#over) return
     this.#reading = reading
-    for (const end of this.#ends) {
-      end.busy = end.unsent > 0
-      end.side.socket.cork()
-    }
+    this.#calling = true
+    for (const end of this.#ends) end.busy = end.unsent > 0
     try {
       step()
     } finally {
       this.#reading = null
-      for (const { side } of this.#ends) side.socket.uncork()
+      this.#calling = false
+      for (const end of this.#ends) this.#write(end)
     }
     for (const end of this.#ends) this.#read(end)
+  }
+
+  #write(end: End): void {
+    const { side, outgoing, outgoingBytes } = end
+    const [first] = outgoing
+    if (first === undefined) return
+    end.outgoing = []
+    end.outgoingBytes = 0
+    const { socket } = side
+    if (socket.destroyed || socket.writableEnded) return
+    if (outgoing.length === 1) socket.write(first, this.#written)
+    else if (outgoingBytes <= joinedBytesMax) socket.write(Buffer.concat(outgoing), this.#written)
+    else {
+      socket.cork()
+      for (const bytes of outgoing) socket.write(bytes, this.#written)
+      socket.uncork()
+    }
   }
 
   /** Reads a side, or stops reading it, as the other side and itself take what they are sent. */
@@ -193,7 +224,7 @@ export class Carrier {
     if (side.socket.destroyed || (ended && end === this.#client)) return
     const other = end === this.#client ? this.#upstream : this.#client
     const held = end === this.#client && this.#held
-    const stop = held || (other?.unsent ?? 0) > 0 || end.unsent > unsentBytesMax
+    const stop = held || other?.full === true || end.unsent > unsentBytesMax
     if (stop === stopped) return
     end.stopped = stop
     if (stop) return side.inlet.pause()
@@ -225,7 +256,10 @@ export class Carrier {
     const { socket } = to.side
     if (bytes.length === 0 || to.ended || socket.destroyed) return
     to.bytes += bytes.length
-    socket.write(owned || this.#stays(to) ? bytes : Buffer.from(bytes), this.#written)
+    to.outgoing.push(owned || this.#stays(to) ? bytes : Buffer.from(bytes))
+    to.outgoingBytes += bytes.length
+    // Why: a purse that was filled lets a request go on between calls.
+    if (!this.#calling) this.#call(null, () => {})
   }
 
   /** Whether the bytes being read need no copy on their way to a side. */
@@ -243,6 +277,7 @@ export class Carrier {
     end.ended = true
     const { socket, inlet } = end.side
     if (socket.destroyed) return
+    this.#write(end)
     socket.end()
     if (end === this.#client) {
       const start = inlet.total
