@@ -268,13 +268,19 @@ t.test("http1() ends the connection when either side wants that", (t) => {
     ],
   ]
   for (const [who, ask, answer, expected] of table) {
-    const { toClient, acts } = both(t, [
+    const { toClient, toUpstream, acts } = both(t, [
       ["client", ask],
       ["upstream", answer],
       ["client", get("/later")],
       ["upstream", "more"],
     ])
     t.equal(toClient, expected, who)
+    const last = who.endsWith("client")
+    t.equal(
+      toUpstream,
+      last ? ask.replace(/(\r\nConnection.*)?\r\n\r\n/, `\r\n${close}\r\n\r\n`) : ask,
+      who,
+    )
     t.same(acts.slice(1), ended, who)
   }
   t.end()
