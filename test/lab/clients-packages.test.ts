@@ -40,7 +40,7 @@ const clients: readonly Client[] = [
     name: "npm",
     needs: ["npm"],
     allowed: `npm install && ${padded}`,
-    denied: `mkdir other; cp .npmrc other; cd other; echo '{"name":"'$WORD'","version":"1.0.0"}' >package.json; npm publish`,
+    denied: `mkdir other; cp .npmrc other; cd other; echo '{"name":"left-padder","version":"2.0.0","description":"'$WORD'"}' >package.json; npm publish`,
     reasons: ["method-not-allowed"],
     refused: /403/,
   },
@@ -57,6 +57,8 @@ const clients: readonly Client[] = [
     ...npmLike,
     name: "yarn",
     needs: ["node"],
+    // Why: that of root is elsewhere, and outlives the test.
+    environment: { YARN_CACHE_FOLDER: ".yarn-cache" },
     allowed: `node ${modules}/yarn/bin/yarn.js install && ${padded}`,
     denied: `node ${modules}/yarn/bin/yarn.js add $WORD`,
     reasons: ["path-not-allowed"],
@@ -176,7 +178,7 @@ const clients: readonly Client[] = [
     ],
     denied: `mkdir other; cd other; echo 'source "https://gems.example.com/'$WORD'"; gem "tidy-words"' >Gemfile; bundle install`,
     reasons: ["path-not-allowed"],
-    refused: /403|Forbidden|Could not/,
+    refused: /403|Forbidden|Authentication is required/,
     executable: /\/ruby[.\d]*$/,
   },
   {

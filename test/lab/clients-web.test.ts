@@ -168,28 +168,45 @@ print(reply.status_code, reply.text, end="")`,
   ],
 ]
 
-const curl = (version: string): string =>
-  `curl -sS -m 20 ${version} -w ' %{http_code} %{http_version}' -d "$WORD" -X`
+/** Shell: a command with options of its own, and further ones where there is a body. */
+const posting = (command: string, body: string): string =>
+  `if [ "$1" = POST ]; then set -- "$@" ${body}"$WORD"; fi\nmethod=$1; shift\n${command}$method "$@"\n`
+
+const curl = (version: string): Pick<Fetcher, "files" | "fetch"> => ({
+  files: {
+    "fetch.sh": posting(
+      `exec curl -sS -m 20 ${version} -w ' %{http_code} %{http_version}' -X `,
+      "-d ",
+    ),
+  },
+  fetch: "sh fetch.sh",
+})
 
 const fetchers: readonly Fetcher[] = [
   {
     name: "curl, HTTP/1.1",
     needs: ["curl"],
-    fetch: curl("--http1.1"),
+    ...curl("--http1.1"),
     executable: /\/curl$/,
     protocol: "http/1.1",
   },
   {
     name: "curl, HTTP/2",
     needs: ["curl"],
-    fetch: curl("--http2"),
+    ...curl("--http2"),
     executable: /\/curl$/,
     protocol: "h2",
   },
   {
     name: "wget",
     needs: ["wget"],
-    fetch: 'wget -nv -T 20 -t 1 -O - --content-on-error --body-data="$WORD" --method',
+    files: {
+      "fetch.sh": posting(
+        "exec wget -nv -T 20 -t 1 -O - --content-on-error --method=",
+        "--body-data=",
+      ),
+    },
+    fetch: "sh fetch.sh",
     executable: /\/wget$/,
     protocol: "http/1.1",
   },
