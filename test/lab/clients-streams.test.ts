@@ -45,7 +45,8 @@ const expected: Readonly<Record<string, unknown>> = {
   "100-continue, HTTP/2": { invited: true, text: `4 ${lateDigest}\n` },
   "100-continue refused by the server": { invited: false, status: 417 },
   "100-continue refused by the firewall": { invited: false, status: 403 },
-  "trailers, HTTP/1.1": { sent: { "x-lab-count": "7" }, got: { "x-lab-sum": "42" } },
+  // Nobody reads the trailers of requests, and some mend heads with them: they are left out.
+  "trailers, HTTP/1.1": { sent: {}, got: { "x-lab-sum": "42" } },
   "trailers, HTTP/2": { sent: { "x-lab-count": "7" }, got: { "x-lab-sum": "42" } },
   "early hints, HTTP/1.1": { hints: [103], text: "with hints\n" },
   "early hints, HTTP/2": { hints: [103], text: "with hints\n" },
