@@ -133,7 +133,7 @@ async function main(): Promise<void> {
     process.once(signal, () => void bed.remove().finally(() => process.exit(130)))
   }
   try {
-    await startOrigin(bed, values.quick === true ? gib / 16 : gib)
+    await startOrigin(bed, values.quick === true ? gib / 4 : gib)
     const tables = values.soak === true ? [await soaking(bed)] : await measure(bed)
     const text = printTables(tables)
     process.stdout.write(text)
