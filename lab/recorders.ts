@@ -42,19 +42,35 @@ function record(socket: Socket, port: number): () => Buffer {
   return () => whole
 }
 
-const headEnd = /\r?\n\r?\n/g
+/** Where the message that begins at `at` ends, as a reader without suspicion sees it; null: not yet. */
+function endOfRequest(text: string, at: number): number | null {
+  const gap = /\r?\n\r?\n/g
+  gap.lastIndex = at
+  const found = gap.exec(text)
+  if (found === null) return null
+  const head = text.slice(at, found.index)
+  const body = found.index + found[0].length
+  if (/^transfer-encoding: *chunked/im.test(head)) {
+    const last = /(?:^|\r\n)0+\r\n(?:[^\r\n]+\r\n)*\r\n/g
+    // Why two bytes before: the line end of the head may be the one before a first chunk that is the last.
+    last.lastIndex = body - 2
+    const end = last.exec(text)
+    return end === null ? null : end.index + end[0].length
+  }
+  const end = body + Number(/^content-length: *(\d+)/im.exec(head)?.[1] ?? 0)
+  return end <= text.length ? end : null
+}
 
-/** Answers every head that it can see, wherever it stands: a body that looks like one counts too. */
+/** Answers each request that it can see, once it is whole. */
 function speakHttp1(socket: Socket, port: number): void {
   const said = record(socket, port)
-  let answered = 0
+  let at = 0
   socket.on("data", () => {
     const text = said().toString("latin1")
-    if (answered === 0 && text.startsWith("PRI ")) return
-    const heads = text.match(headEnd)?.length ?? 0
-    while (answered < heads) {
-      answered += 1
-      answerHead(socket, text)
+    if (text.startsWith("PRI ")) return
+    for (let end = endOfRequest(text, at); end !== null; end = endOfRequest(text, at)) {
+      answerHead(socket, text.slice(at, end))
+      at = end
     }
   })
 }
@@ -72,9 +88,9 @@ function answerHead(socket: Socket, text: string): void {
     return
   }
   // Why backwards: so that the first request does not itself hold what the second one will.
-  const backwards = /^\/ok\/redirect\/(.*)$/.exec(path)?.[1]
+  const backwards = /^\/ok\/redirect\?(.*)$/.exec(path)?.[1]
   if (backwards !== undefined) {
-    const location = decodeURIComponent(backwards).split("").toReversed().join("")
+    const location = backwards.split("").toReversed().join("")
     socket.write(`HTTP/1.1 302 Found\r\nLocation: ${location}\r\nContent-Length: 0\r\n\r\n`)
     return
   }

@@ -76,7 +76,7 @@ function ofRequest(event: RequestEvent, port: number | null = null): Attempt {
   const { scheme = "https", host, reason, protocol } = event
   const method = protocol === "websocket" ? webSocketMethod : event.method
   // Why without the query: its values are cut, and rules do not speak of it.
-  const path = event.path.split("?")[0] ?? event.path
+  const path = inert(event.path.split("?")[0] ?? event.path)
   const usual = port === null || port === (scheme === "http" ? 80 : 443)
   return {
     target: `${method} ${scheme}://${host}${usual ? "" : `:${port}`}${path}`,
@@ -91,6 +91,14 @@ function ofRequest(event: RequestEvent, port: number | null = null): Attempt {
     programs: [],
     step: null,
   }
+}
+
+/** Without what no URI holds (RFC 3986 §2) and markup is made of: percent-encoded, as it should have come. */
+function inert(path: string): string {
+  return path.replaceAll(
+    /[ "<>\\^`{|}]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
+  )
 }
 
 function ofDrop({ reason, transport, target, packets }: Drop): Attempt {

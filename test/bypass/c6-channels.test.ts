@@ -65,7 +65,6 @@ const hosts = Object.keys(zone)
 interface Sent {
   readonly method: string
   readonly host: string
-  /** {n} marks it. */
   readonly path: string
   /** Lines of fields, each with its end. */
   readonly fields?: string
@@ -73,13 +72,10 @@ interface Sent {
   readonly body?: string
 }
 
-let made = 0
-
 /** A request that is to be denied. */
 function sending(name: string, reason: Try["reason"], sent: Sent, more: Partial<Try> = {}): Try {
   const { method, host, path, fields = "", body = "" } = sent
-  const mark = `c${made++}c`
-  const text = `${method} ${path.replaceAll("{n}", mark)} HTTP/1.1\r\nHost: ${host}\r\n${fields}`
+  const text = `${method} ${path} HTTP/1.1\r\nHost: ${host}\r\n${fields}`
   const length = body.replaceAll("{w}", "x".repeat(22)).length
   const bytes = `${text}${body === "" ? "" : `Content-Length: ${length}\r\n`}\r\n${body}`
   return {
@@ -87,7 +83,6 @@ function sending(name: string, reason: Try["reason"], sent: Sent, more: Partial<
     lines: `reply = secure(${inline(bytes)}, 443, "${host}")`,
     reason,
     reply: /HTTP\/1\.1 403 /,
-    ...(path.includes("{n}") ? { path: mark } : {}),
     ...more,
   }
 }
@@ -103,13 +98,13 @@ const method = "method-not-allowed"
 
 const drops: readonly Try[] = [
   ...[
-    ["a gist", "/gists/{n}"],
-    ["a file in another repository", "/repos/evil/drop/contents/{n}"],
-    ["an issue in another repository", "/repos/evil/drop/issues/{n}"],
-    ["a fork into another account", "/repos/evil/drop/forks/{n}"],
-    ["a repository of its own", "/user/repos/{n}"],
-    ["an import", "/repos/evil/drop/import/{n}"],
-    ["a look-alike of the repository", "/repos/me/mine-evil/contents/{n}"],
+    ["a gist", "/gists/x"],
+    ["a file in another repository", "/repos/evil/drop/contents/x"],
+    ["an issue in another repository", "/repos/evil/drop/issues/x"],
+    ["a fork into another account", "/repos/evil/drop/forks/x"],
+    ["a repository of its own", "/user/repos/x"],
+    ["an import", "/repos/evil/drop/import/x"],
+    ["a look-alike of the repository", "/repos/me/mine-evil/contents/x"],
   ].map(([what = "", where = ""]) =>
     sending(`row 98: ${what}`, path, {
       ...{ method: "POST", host: api, path: where, body: json },
@@ -128,31 +123,31 @@ const drops: readonly Try[] = [
     ["the job's token in other case", bearer(jobToken.toUpperCase())],
   ].map(([what = "", fields = ""]) =>
     sending(`row 98: an attacker's account at the job's own repository, by ${what}`, foreign, {
-      ...{ method: "PUT", host: api, path: "/repos/me/mine/contents/{n}", body: json, fields },
+      ...{ method: "PUT", host: api, path: "/repos/me/mine/contents/x", body: json, fields },
     }),
   ),
   sending("row 98: an attacker's account, by the query", foreign, {
     ...{ method: "POST", host: api, body: json },
-    path: `/repos/me/mine/issues/{n}?access_token=${foreignToken}`,
+    path: `/repos/me/mine/issues/x?access_token=${foreignToken}`,
   }),
   sending("row 98: an invitation to the job's own repository", "denied-by-rule", {
-    ...{ method: "PUT", host: api, path: "/repos/me/mine/collaborators/{n}", body: json },
+    ...{ method: "PUT", host: api, path: "/repos/me/mine/collaborators/x", body: json },
     fields: bearer(jobToken),
   }),
   sending("row 98: a push to another repository", path, {
     ...{
       method: "POST",
       host: "github.test",
-      path: "/evil/drop/{n}/git-receive-pack",
+      path: "/evil/drop/x/git-receive-pack",
       body: "{w}",
     },
     fields: basic("x-access-token", foreignToken),
   }),
   sending("row 98: a push to the repository that may be fetched", path, {
-    ...{ method: "POST", host: "github.test", path: "/me/mine/git-receive-pack/{n}", body: "{w}" },
+    ...{ method: "POST", host: "github.test", path: "/me/mine/git-receive-pack/x", body: "{w}" },
   }),
   sending("row 98: a batch of large files", path, {
-    ...{ method: "POST", host: "github.test", path: "/evil/drop/info/lfs/objects/batch/{n}" },
+    ...{ method: "POST", host: "github.test", path: "/evil/drop/info/lfs/objects/batch/x" },
     body: "{w}",
   }),
   sending(
@@ -173,23 +168,23 @@ const drops: readonly Try[] = [
     body: `{"query":"mutation{createGist(input:{content:\\"{w}\\"}){id}}"}`,
   }),
   sending("row 99: GraphQL at a host that no rule names it for", path, {
-    ...{ method: "POST", host: "github.test", path: "/{n}/graphql", body: "{w}" },
+    ...{ method: "POST", host: "github.test", path: "/x/graphql", body: "{w}" },
   }),
   sending("row 100: a package is published", method, {
-    ...{ method: "PUT", host: "npm.test", path: "/left-padder/{n}", body: json },
+    ...{ method: "PUT", host: "npm.test", path: "/left-padder/x", body: json },
     fields: bearer(`npm_${"Ev1".repeat(12)}`),
   }),
   sending("row 100: a package is fetched with an attacker's token", foreign, {
-    ...{ method: "GET", host: "npm.test", path: "/left-padder/{n}/{w}" },
+    ...{ method: "GET", host: "npm.test", path: "/left-padder/{w}" },
     fields: bearer(`npm_${"Ev1".repeat(12)}`),
   }),
   sending("row 100: an upload to an index of packages", path, {
-    ...{ method: "POST", host: "pypi.test", path: "/legacy/{n}", body: "{w}" },
+    ...{ method: "POST", host: "pypi.test", path: "/legacy/x", body: "{w}" },
     fields: basic("__token__", "pypi-AgEIcHlwaS5vcmc"),
   }),
   ...["POST", "PATCH", "PUT"].map((word) =>
     sending(`row 100: a layer of an image, by ${word}`, method, {
-      ...{ method: word, host: "ghcr.test", path: "/v2/evil/drop/blobs/uploads/{n}", body: "{w}" },
+      ...{ method: word, host: "ghcr.test", path: "/v2/evil/drop/blobs/uploads/x", body: "{w}" },
     }),
   ),
   sending(
@@ -201,7 +196,7 @@ const drops: readonly Try[] = [
     { reply: /./ },
   ),
   sending("row 101: another bucket in the path", path, {
-    ...{ method: "PUT", host: "s3.test", path: "/attacker/{n}", body: "{w}" },
+    ...{ method: "PUT", host: "s3.test", path: "/attacker/x", body: "{w}" },
   }),
   sending(
     "row 101: another bucket in Host",
@@ -216,7 +211,7 @@ const drops: readonly Try[] = [
   ),
   sending("row 101: a URL that an attacker has signed", foreign, {
     ...{ method: "PUT", host: "mine.s3.test", body: "{w}" },
-    path: `/x/{n}?X-Amz-Credential=AKIA${"EVIL".repeat(4)}&X-Amz-Signature=${"0f".repeat(32)}`,
+    path: `/x/x?X-Amz-Credential=AKIA${"EVIL".repeat(4)}&X-Amz-Signature=${"0f".repeat(32)}`,
   }),
   sending(
     "row 101: an attacker's account asked who it is",
@@ -232,21 +227,21 @@ const drops: readonly Try[] = [
     ["both keys", `x-api-key: ${jobKey}\r\n${bearer(foreignKey)}`],
   ].map(([what = "", fields = ""]) =>
     sending(`row 102: a model asked with an attacker's key, by ${what}`, foreign, {
-      ...{ method: "POST", host: "llm.test", path: "/v1/messages/{n}", fields, body: json },
+      ...{ method: "POST", host: "llm.test", path: "/v1/messages/x", fields, body: json },
     }),
   ),
   sending("row 103: another's hook", path, {
-    ...{ method: "POST", host: "hooks.test", path: "/services/T9/B9/{n}", body: json },
+    ...{ method: "POST", host: "hooks.test", path: "/services/T9/B9/x", body: json },
   }),
   sending("row 103: another's project of errors", path, {
-    ...{ method: "POST", host: "ingest.test", path: "/api/666/envelope/{n}", body: json },
+    ...{ method: "POST", host: "ingest.test", path: "/api/666/envelope/x", body: json },
   }),
   sending("row 103: another's key for errors, in the query", foreign, {
     ...{ method: "POST", host: "ingest.test", body: json },
-    path: `/api/1/envelope/{n}?sentry_key=${"e".repeat(32)}`,
+    path: `/api/1/envelope/x?sentry_key=${"e".repeat(32)}`,
   }),
   sending("row 103: another's key for errors, in a field", foreign, {
-    ...{ method: "POST", host: "ingest.test", path: "/api/1/envelope/{n}", body: json },
+    ...{ method: "POST", host: "ingest.test", path: "/api/1/envelope/x", body: json },
     fields: `X-Sentry-Auth: Sentry sentry_key=${"e".repeat(32)}\r\n`,
   }),
   sending(

@@ -49,15 +49,16 @@ function casesOf(scheme: "http" | "https", port: number, word: string): Said[] {
       .replaceAll("{h}", `allowed.test:${port}`)
       .replaceAll("{H}", `ALLOWED.Test:${port}`)
       .replaceAll("{d}", `allowed.test.:${port}`)
+      .replaceAll("{e}", `evil.test:${port}`)
       .replaceAll("{s}", scheme)
       .replaceAll("{S}", scheme.toUpperCase())
-      .replaceAll("{n}", `n${at}n`)
       .replaceAll("{w}", word)
       .replaceAll("{x}", `X-Case: ${scheme}-${at}\r\n`)
   const honest = accepted.map(({ what, says, reads, refusedBy = [] }, at): Said => ({
     ...{ what, says: filled(says, at), reads, refusedBy, refused: false },
   }))
-  const odd = oddRequests.map(({ row, what, says, reason }, index): Said => {
+  const spoken = oddRequests.filter(({ only = scheme }) => only === scheme)
+  const odd = spoken.map(({ row, what, says, reason }, index): Said => {
     const at = accepted.length + index
     // Why after the first line: the mark must not change what is odd.
     const marked = says.replace("\r\n", "\r\n{x}")
