@@ -33,7 +33,7 @@ export interface Words {
 }
 
 /** Refuses, and closes within a short time. */
-export function refuse(client: Side, by: Refusal, words: Words): void {
+export function refuse(client: Side, by: Exclude<Refusal, "inside">, words: Words): void {
   const { socket } = client
   if (socket.destroyed) return
   switch (by) {

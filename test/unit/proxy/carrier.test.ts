@@ -114,9 +114,13 @@ t.test("Carrier does not read a side while the other takes nothing", async (t) =
   await sleep(300)
   t.ok(carrier.bytesReceived < all / 2, `${carrier.bytesReceived} bytes are in between`)
   let got = 0
-  client.on("data", (bytes: Buffer) => (got += bytes.length))
-  client.resume()
-  while (got < all / 2) await sleep(10)
+  await new Promise<void>((resolve) => {
+    client.on("data", (bytes: Buffer) => {
+      got += bytes.length
+      if (got >= all / 2) resolve()
+    })
+    client.resume()
+  })
   t.pass("and reads on once it does")
   carrier.reset("enough")
 })
