@@ -94,6 +94,13 @@ const table: readonly (readonly [string, Framing, string, Got])[] = [
     { passed: "0\r\n", done: false, broken: true },
   ],
   ["an extension", chunked, "1;a=b\r\na\r\n0\r\n\r\n", { passed: "1", done: false, broken: true }],
+  ["a bare CR", chunked, "1\rGET /evil", { passed: "1\r", done: false, broken: true }],
+  [
+    "a bare CR after a chunk",
+    chunked,
+    "1\r\na\rb",
+    { passed: "1\r\na\r", done: false, broken: true },
+  ],
   ["a bare LF", chunked, "1\na\r\n0\r\n\r\n", { passed: "1", done: false, broken: true }],
   ["a sign", chunked, "+1\r\na\r\n", { passed: "", done: false, broken: true }],
   ["0x", chunked, "0x1\r\na\r\n", { passed: "0", done: false, broken: true }],

@@ -331,6 +331,42 @@ t.test("http1() lets a client that has ended its side have its reply", (t) => {
   t.end()
 })
 
+t.test("http1() ends with a client that has ended once what it said before is read", (t) => {
+  const table: readonly (readonly [string, string, string])[] = [
+    ["half a head", "GET /b HTT", "record 400 malformed"],
+    ["a denied request", get("/evil"), "record 403 path-not-allowed"],
+    ["half a body", post("/b", "ab", "Content-Length: 3"), "record - allowed-by-rule"],
+  ]
+  for (const [what, second, recorded] of table) {
+    const { acts } = play(
+      inside,
+      [["client", get("/a") + second], ["client ends"], ["upstream", reply("one")]],
+      { denied: /evil/ },
+    )
+    t.ok(acts.includes(recorded), what)
+    t.ok(acts.includes("end client") || acts.includes("reset"), what)
+  }
+  t.end()
+})
+
+t.test("http1() does nothing once it is over, and nothing late but a head", (t) => {
+  const over: readonly Said[] = [
+    ["client", get("/", "Connection: close")],
+    ["upstream", reply("one")],
+  ]
+  const before = play(inside, over)
+  const more = ["client", "upstream", "client ends", "upstream ends", "late", "closed"] as const
+  for (const what of more) {
+    const said: Said = what === "client" || what === "upstream" ? [what, "more"] : [what]
+    t.same(play(inside, [...over, said]), before, what)
+  }
+  for (const said of [[], over.slice(0, 1), [["client", post("/", "", "Content-Length: 9")]]]) {
+    const some = said as readonly Said[]
+    t.same(play(inside, [...some, ["late"]]), play(inside, some))
+  }
+  t.end()
+})
+
 t.test("http1() resets where a side ends in the middle of its message", (t) => {
   const table: readonly (readonly [string, readonly Said[], number | null])[] = [
     ["a request", [["client", post("/", "ab", "Content-Length: 3")], ["client ends"]], null],
