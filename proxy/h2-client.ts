@@ -206,8 +206,9 @@ export class ClientLane implements FrameSink, UpstreamNews {
   }
 
   /** DATA of a stream that is closed, or of one that was never open. */
-  #lose(stream: Stream | undefined, { stream: id, length }: Frame): Fate {
+  #lose(stream: Stream | undefined, { stream: id, length, flags: set }: Frame): Fate {
     const session = this.#session
+    if ((set & flags.endStream) !== 0) session.lingering.ended(id)
     if (!this.#isUsed(id)) return this.#fail("DATA on a stream that is idle")
     session.lostOfClient += length
     if (stream !== undefined) {
@@ -234,6 +235,7 @@ export class ClientLane implements FrameSink, UpstreamNews {
     if (stream !== undefined) return this.#trailers(stream, block, list.fields, list.over)
     if (block.stream <= session.lastClient) {
       // Why: trailers may have been on their way while the stream was reset; requests may not.
+      session.lingering.ended(block.stream)
       if (list.fields[0]?.name.startsWith(":") !== true) return this.#idled()
       return this.#fail("HEADERS on a stream that is closed", errorCodes.streamClosed)
     }
@@ -370,6 +372,7 @@ export class ClientLane implements FrameSink, UpstreamNews {
     if (!this.#isUsed(frame.stream)) return this.#fail("RST_STREAM on a stream that is idle")
     if (!this.#resets.spend()) return this.#flood()
     const stream = streams.get(frame.stream)
+    this.#session.lingering.ended(frame.stream)
     if (stream === undefined) return "drop"
     passFrame(toUpstream, bytes, at, frame, 0)
     const code = uint32(bytes, at + headBytes)

@@ -56,7 +56,7 @@ export const page = new Page()
 export class Outlet {
   /** The peer's decoder is to be told that the table has no room (RFC 7541 §4.2). */
   tellTable = true
-  readonly #send: (bytes: Buffer, owned: boolean) => void
+  readonly #send: (bytes: Buffer) => void
   readonly #overflow: () => void
   #source: Buffer = sharedPage
   #from = 0
@@ -69,7 +69,7 @@ export class Outlet {
   #waitingBytes = 0
 
   /** @param overflow Called where too much waits: the connection is to end at once. */
-  constructor(send: (bytes: Buffer, owned: boolean) => void, overflow: () => void) {
+  constructor(send: (bytes: Buffer) => void, overflow: () => void) {
     this.#send = send
     this.#overflow = overflow
   }
@@ -168,7 +168,7 @@ export class Outlet {
   flush(): void {
     if (this.#to > this.#from) {
       const whole = this.#from === 0 && this.#to === this.#source.length
-      this.#send(whole ? this.#source : this.#source.subarray(this.#from, this.#to), false)
+      this.#send(whole ? this.#source : this.#source.subarray(this.#from, this.#to))
     }
     this.#source = sharedPage
     this.#from = 0

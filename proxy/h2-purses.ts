@@ -48,29 +48,16 @@ export class H2Purses {
     this.#asking = false
     const held = this.#held
     this.#held = null
-    const goes = taken || this.#goesAllTheSame(stream)
-    if (goes && held !== null) held()
-    else if (goes) this.#paid = stream
-    else if (session.streams.get(stream.id) === stream) this.#refuse(stream)
-    this.#resume()
-  }
-
-  /** The rule has no bytes left: what becomes of the request is for the judge to say. */
-  #goesAllTheSame(stream: Stream): boolean {
-    const { head, answer } = stream
-    const { stopped } = this.#session.links
-    stream.answer = stopped(head, answer, "upload-budget-exceeded", budgetSpent)
-    return stream.answer.go
-  }
-
-  #refuse(stream: Stream): void {
-    const { toClient, toUpstream, lastUpstream } = this.#session
-    if (stream.id <= lastUpstream) toUpstream.reset(stream.id, errorCodes.cancel)
-    if (stream.status === null) {
-      const { status, text } = stream.answer.refusal
-      stream.status = status
-      this.#session.reply(stream.id, !stream.clientOpen, stream.head.method, status, text)
-    } else toClient.reset(stream.id, errorCodes.cancel)
-    this.#session.close(stream, null)
+    session.apart(() => {
+      // Why: it may have been reset meanwhile.
+      if (session.streams.get(stream.id) === stream) {
+        // In audit mode it goes on, and nothing bounds it any more.
+        if (taken || session.stop(stream, "upload-budget-exceeded", budgetSpent).go) {
+          if (held === null) this.#paid = stream
+          else held()
+        } else session.end(stream, errorCodes.cancel, budgetSpent)
+      }
+      this.#resume()
+    })
   }
 }

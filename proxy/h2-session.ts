@@ -11,6 +11,7 @@ import type { ErrorCode } from "../http/frame.ts"
 import { fieldBytesMax, noTable, writeField } from "../http/hpack-writer.ts"
 import type { RequestHead } from "../http/request.ts"
 import { flags, writeHead } from "../http/frame.ts"
+import { Lingering } from "./h2-lingering.ts"
 import { Outlet, page } from "./h2-outlet.ts"
 import { printable } from "./refuse.ts"
 import type { Answer, Exchange, Links } from "./relay.ts"
@@ -49,6 +50,7 @@ export class H2Session {
   readonly toClient: Outlet
   readonly toUpstream: Outlet
   readonly streams = new Map<number, Stream>()
+  readonly lingering: Lingering
   /** The highest stream that the client has used. */
   lastClient = 0
   /** The highest stream that the upstream has heard of. */
@@ -61,13 +63,17 @@ export class H2Session {
   lostOfClient = 0
   lostOfUpstream = 0
   #reserve = 0
+  /** Something is done outside the carrier's calls. */
+  #apart = false
   #detail: string | null = null
 
   constructor(links: Links) {
     this.links = links
     const overflow = (): void => this.abort("too much waits for the end of a frame")
-    this.toClient = new Outlet(links.toClient, overflow)
-    this.toUpstream = new Outlet(links.toUpstream, overflow)
+    this.toClient = new Outlet((bytes) => this.#send(links.toClient, bytes), overflow)
+    this.toUpstream = new Outlet((bytes) => this.#send(links.toUpstream, bytes), overflow)
+    // Why: the reply is whole, and no more of the request is wanted (RFC 9113 §8.1).
+    this.lingering = new Lingering((id) => this.toClient.reset(id, errorCodes.noError))
   }
 
   /** Sends what one call has gathered. */
@@ -84,6 +90,19 @@ export class H2Session {
     this.toClient.flush()
     this.toUpstream.flush()
     page.free()
+  }
+
+  /** Does what no call of the carrier's asks for: what is sent then must not change afterwards. */
+  apart(act: () => void): void {
+    this.#apart = true
+    act()
+    this.flush()
+    this.#apart = false
+  }
+
+  #send(send: Links["toClient"], bytes: Buffer): void {
+    if (this.#apart) send(Buffer.from(bytes), true)
+    else send(bytes, false)
   }
 
   /** What of an increment of the client's connection window the upstream is told of. */
@@ -135,14 +154,31 @@ export class H2Session {
       page.bytes.write(`${text}\n`, next, "latin1")
       this.toClient.pass(page.bytes, from, next + bodyBytes)
     }
-    // Why: the reply is whole, and no more of the request is wanted (RFC 9113 §8.1).
-    if (!ended) this.toClient.reset(id, errorCodes.noError)
+    if (!ended) this.lingering.add(id)
   }
 
   /** A stream's client breaks the rules: an error of the stream (RFC 9113 §5.4.2). */
   breakStream(stream: Stream, code: ErrorCode, detail: string): void {
+    this.stop(stream, "malformed", detail)
     this.toClient.reset(stream.id, code)
     this.toUpstream.reset(stream.id, errorCodes.cancel)
+    this.close(stream, detail)
+  }
+
+  /** A request cannot go on as it is: there is another answer for it. */
+  stop(stream: Stream, reason: Reason, detail: string): Answer {
+    stream.answer = this.links.stopped(stream.head, stream.answer, reason, detail)
+    return stream.answer
+  }
+
+  /** A stream that was stopped ends: in a page where no reply has begun, else in a reset. */
+  end(stream: Stream, code: ErrorCode, detail: string): void {
+    const { id, head, answer, replied, clientOpen } = stream
+    if (id <= this.lastUpstream) this.toUpstream.reset(id, code)
+    if (!replied) {
+      stream.status = answer.refusal.status
+      this.reply(id, !clientOpen, head.method, answer.refusal.status, answer.refusal.text)
+    } else this.toClient.reset(id, code)
     this.close(stream, detail)
   }
 

@@ -249,12 +249,10 @@ export class UpstreamLane implements FrameSink {
     return stream % 2 === 1 && stream <= this.#session.lastUpstream
   }
 
-  /** A reply is malformed: an error of the stream, to both sides (RFC 9113 §8.1.1). */
+  /** A reply is malformed: an error of the stream (RFC 9113 §8.1.1). */
   #breakReply(stream: Stream, detail: string): void {
-    const { toClient, toUpstream } = this.#session
-    toClient.reset(stream.id, errorCodes.protocolError)
-    toUpstream.reset(stream.id, errorCodes.protocolError)
-    this.#session.close(stream, `upstream: ${detail}`)
+    this.#session.stop(stream, "upstream-failed", detail)
+    this.#session.end(stream, errorCodes.protocolError, `upstream: ${detail}`)
   }
 
   #fail(detail: string): Fate {

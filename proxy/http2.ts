@@ -8,6 +8,7 @@
  */
 import { errorCodes } from "../http/frame.ts"
 import { ClientLane } from "./h2-client.ts"
+import { lingerMs } from "./h2-lingering.ts"
 import { H2Purses } from "./h2-purses.ts"
 import { H2Session } from "./h2-session.ts"
 import { UpstreamLane } from "./h2-upstream.ts"
@@ -34,7 +35,7 @@ class Http2 implements Relay {
   /** What the client sent while a purse is asked. */
   #rest: Buffer = nothing
   #clientEnded = false
-  /** The lane's progress when the timer was set; null: it is not set. */
+  /** The lane's progress when the timer was set, or `lingers`; null: it is not set. */
   #timedAt: number | null = null
 
   constructor(links: Links, now: () => number) {
@@ -66,6 +67,7 @@ class Http2 implements Relay {
     if (this.#session.over) return
     this.#upstream.reader.read(bytes)
     this.#session.flush()
+    this.#time()
   }
 
   clientEnded(): void {
@@ -80,6 +82,14 @@ class Http2 implements Relay {
   }
 
   late(): void {
+    const { lingering } = this.#session
+    if (this.#session.over) return
+    this.#timedAt = null
+    if (lingering.size > 0) {
+      lingering.expire()
+      this.#session.flush()
+      return this.#time()
+    }
     this.#session.failClient(errorCodes.enhanceYourCalm, "a head takes too long", "limit-exceeded")
   }
 
@@ -98,9 +108,9 @@ class Http2 implements Relay {
     const rest = this.#rest
     this.#rest = nothing
     this.#read(rest)
-    this.#session.flush()
     this.#time()
     if (this.#purses.asking || this.#session.over) return
+    this.#session.flush()
     this.#links.resumeClient()
     if (this.#clientEnded) this.clientEnded()
   }
@@ -108,15 +118,20 @@ class Http2 implements Relay {
   /** Bounds the time of what has begun, from its own beginning. */
   #time(): void {
     const { unfinished, progress } = this.#client
-    const waits = unfinished && !this.#session.over && !this.#purses.asking
-    if (waits && this.#timedAt !== progress) {
-      this.#timedAt = progress
-      this.#links.timer(headTimeoutMs)
-    } else if (!waits && this.#timedAt !== null) {
-      this.#timedAt = null
-      this.#links.timer(null)
+    const { over, lingering } = this.#session
+    if (!over && lingering.size > 0) {
+      if (this.#timedAt === lingers) return
+      this.#timedAt = lingers
+      return this.#links.timer(lingerMs)
     }
+    const waits = unfinished && !over && !this.#purses.asking
+    const wanted = waits ? progress : null
+    if (wanted === this.#timedAt) return
+    this.#timedAt = wanted
+    this.#links.timer(waits ? headTimeoutMs : null)
   }
 }
 
+/** The timer runs for streams that linger, not for a head. */
+const lingers = -1
 const nothing: Buffer = Buffer.alloc(0)

@@ -173,6 +173,9 @@ export interface Played {
 export interface Play {
   readonly judge?: (head: RequestHead) => Answer
   readonly now?: () => number
+  /** Whether what is stopped goes on all the same. */
+  readonly audit?: boolean
+  readonly timer?: (afterMs: number | null) => void
 }
 
 /** Denies what lies below /denied. */
@@ -180,7 +183,12 @@ export function judgeByPath(head: RequestHead): Answer {
   return head.target.startsWith("/denied") ? denied : allowed
 }
 
-export function play({ judge = judgeByPath, now = () => 0 }: Play = {}): Played {
+export function play({
+  judge = judgeByPath,
+  now = () => 0,
+  audit = false,
+  timer = () => {},
+}: Play = {}): Played {
   const client = new Listener()
   const upstream = new Listener()
   const acts: string[] = []
@@ -198,14 +206,19 @@ export function play({ judge = judgeByPath, now = () => 0 }: Play = {}): Played 
       const status = reason === "limit-exceeded" ? 431 : 400
       return { ...denied, reason, refusal: { status, text: `sluice: ${reason}` } }
     },
-    stopped: (_head, first, reason) => ({ ...first, go: false, decision: "deny", reason }),
+    stopped: (_head, first, reason) => {
+      acts.push(`stopped ${reason}`)
+      const status = reason === "upstream-failed" ? 502 : 403
+      const refusal = { status, text: `sluice: ${reason}` }
+      return { ...first, go: audit, decision: "deny", reason, refusal, purse: null }
+    },
     record: (exchange) => records.push(exchange),
     pauseClient: () => acts.push("pause client"),
     resumeClient: () => acts.push("resume client"),
     endClient: () => acts.push("end client"),
     endUpstream: () => acts.push("end upstream"),
     reset: (detail) => acts.push(`reset: ${detail}`),
-    timer: () => {},
+    timer,
   }
   const relay = http2(links, { now })
   const heard = (): { client: string[]; upstream: string[] } => ({

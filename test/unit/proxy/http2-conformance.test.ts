@@ -523,8 +523,8 @@ const upstreamCases: readonly (readonly [string, string, Buffer, RegExp])[] = [
   ["6.5", "an ACK of nothing", frame("SETTINGS", 1, 0), /^GOAWAY 0 1 2/],
   ["4.3", "a block that cannot be decoded", frame("HEADERS", 5, 1, hex("40")), /^GOAWAY 0 1 2/],
   ["4.2", "a frame that is too long", frame("DATA", 0, 1, Buffer.alloc(16_385)), /^GOAWAY 0 1 2/],
-  ["8.1", "DATA before the head", data(1, "x"), /^RST_STREAM 1 1/],
-  ["8.3.2", "no :status", headers(1, [["a", "b"]]), /^RST_STREAM 1 1/],
+  ["8.1", "DATA before the head", data(1, "x"), /^HEADERS 1 end :status: 502/],
+  ["8.3.2", "no :status", headers(1, [["a", "b"]]), /^HEADERS 1 end :status: 502/],
   [
     "8.2.1",
     "a line end in a value",
@@ -532,10 +532,15 @@ const upstreamCases: readonly (readonly [string, string, Buffer, RegExp])[] = [
       [":status", "200"],
       ["a", "b\r\nc"],
     ]),
-    /^RST_STREAM 1 1/,
+    /^HEADERS 1 end :status: 502/,
   ],
-  ["8.1", "an interim reply that ends", headers(1, [[":status", "100"]]), /^RST_STREAM 1 1/],
-  ["8.6", "101", headers(1, [[":status", "101"]], false), /^RST_STREAM 1 1/],
+  [
+    "8.1",
+    "an interim reply that ends",
+    headers(1, [[":status", "100"]]),
+    /^HEADERS 1 end :status: 502/,
+  ],
+  ["8.6", "101", headers(1, [[":status", "101"]], false), /^HEADERS 1 end :status: 502/],
   ["RFC 7838", "ALTSVC", frame(0xa, 0, 0, "\0\0h3"), /^nothing/],
   ["RFC 8336", "ORIGIN", frame(0xc, 0, 0, "x"), /^nothing/],
 ]
@@ -556,6 +561,10 @@ for (const [section, title, bytes, expected] of upstreamCases) {
     if (client[0]?.startsWith("GOAWAY") === true) {
       t.match(upstream, [/^GOAWAY 0 0 [16]|^GOAWAY 0 0 9/])
       t.same(acts, ["end client", "end upstream"], "it is no fault of the client's")
-    } else t.same(acts, [])
+    } else {
+      const bad = client.length > 0
+      t.same(acts, bad ? ["stopped upstream-failed"] : [])
+      t.equal(upstream[0], bad ? "RST_STREAM 1 1" : undefined)
+    }
   })
 }

@@ -50,8 +50,12 @@ function carry(client: Socket, upstream: Socket, records: Exchange[], broken: st
       client.destroy()
       upstream.destroy()
     },
-    timer: () => {},
+    timer: (afterMs) => {
+      clearTimeout(timer)
+      if (afterMs !== null) timer = setTimeout(() => relay.late(), afterMs)
+    },
   }
+  let timer: NodeJS.Timeout | undefined
   const relay = http2(links)
   let open = 2
   const sides = [
@@ -74,7 +78,9 @@ function carry(client: Socket, upstream: Socket, records: Exchange[], broken: st
     from.on("end", end)
     from.on("error", () => to.destroy())
     from.on("close", () => {
-      if (--open === 0) relay.closed(null)
+      if (--open > 0) return
+      clearTimeout(timer)
+      relay.closed(null)
     })
   }
 }

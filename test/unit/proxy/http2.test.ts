@@ -1,4 +1,5 @@
 import t from "tap"
+import { lingerMs } from "../../../proxy/h2-lingering.ts"
 import { http2 } from "../../../proxy/http2.ts"
 import type { Links } from "../../../proxy/relay.ts"
 import {
@@ -147,7 +148,6 @@ t.test("whatever the segmentation, the same goes on", async (t) => {
       "SETTINGS 0 1=0 3=100 6=65536",
       "HEADERS 3 :status: 403; content-type: text/plain; charset=utf-8; content-length: 11; cache-control: no-store; x-content-type-options: nosniff",
       "DATA 3 end sluice: no\n",
-      "RST_STREAM 3 0",
       "SETTINGS 0 ack",
       "HEADERS 1 :status: 200; a: b",
       `DATA 1 ${"250 bytes"}`,
@@ -187,7 +187,7 @@ t.test("a denied request gets our own reply, and the upstream hears nothing", as
 t.test("the body of a denied request is dropped, and its window given back", async (t) => {
   const { relay, heard, records } = greeted()
   relay.client(headers(1, deniedPost, false))
-  t.match(heard().client, [/^HEADERS 1 end :status: 403/, "RST_STREAM 1 0"])
+  t.match(heard().client, [/^HEADERS 1 end :status: 403/])
   relay.client(
     Buffer.concat([data(1, "x".repeat(1_000)), frame("DATA", 8, 1, "\x05abc\0\0\0\0\0")]),
   )
@@ -198,6 +198,28 @@ t.test("the body of a denied request is dropped, and its window given back", asy
   relay.client(frame("RST_STREAM", 0, 1, u32(8)))
   t.same(heard(), { client: [], upstream: [] })
   t.equal(records.length, 1)
+})
+
+t.test("a client that goes on sending to a denied path is reset after a while", async (t) => {
+  const timers: (number | null)[] = []
+  const { relay, heard } = greeted({ timer: (afterMs) => timers.push(afterMs) })
+  timers.length = 0
+  relay.client(Buffer.concat([1, 3, 5, 7].map((id) => headers(id, deniedPost, false))))
+  t.same(timers.splice(0), [lingerMs])
+  relay.client(Buffer.concat([data(1, "x", true), headers(3, [["a", "b"]])]))
+  relay.client(frame("RST_STREAM", 0, 5, u32(8)))
+  heard()
+  relay.late()
+  t.same(heard().client, [], "it has that time at least")
+  relay.client(headers(9, deniedPost, false))
+  heard()
+  relay.late()
+  t.same(heard().client, ["RST_STREAM 7 0"])
+  relay.late()
+  t.same(heard().client, ["RST_STREAM 9 0"])
+  t.same(timers, [lingerMs, lingerMs])
+  for (let id = 11; id < 11 + 2 * 257; id += 2) relay.client(headers(id, deniedPost, false))
+  t.same(heard().client.at(-1), "RST_STREAM 523 0", "too many do not linger")
 })
 
 t.test(
@@ -377,7 +399,6 @@ t.test("nothing is said to a client before the upstream's SETTINGS (RFC 9113 §3
   t.match(heard().client, [
     /^SETTINGS 0 /,
     /^HEADERS 1 end :status: 403/,
-    "RST_STREAM 1 0",
     "WINDOW_UPDATE 0 1",
     "SETTINGS 0 ack",
   ])
@@ -573,7 +594,7 @@ t.test("an empty purse ends the request: 403 where no reply began, else a reset"
   second.relay.client(data(1, "x"))
   some.asked[0]?.then(false)
   t.match(second.heard(), {
-    client: [/^HEADERS 1 end :status: 403/, "RST_STREAM 1 0", "WINDOW_UPDATE 0 1"],
+    client: [/^HEADERS 1 end :status: 403/, "WINDOW_UPDATE 0 1"],
     upstream: ["RST_STREAM 1 8"],
   })
 
@@ -591,6 +612,29 @@ t.test("an empty purse ends the request: 403 where no reply began, else a reset"
   t.match(third.records, [{ status: 200, answer: { reason: "upload-budget-exceeded" } }])
 })
 
+t.test("in audit mode an empty purse bounds nothing any more", async (t) => {
+  const { purse, asked } = purseOf(0)
+  const { relay, heard, records } = greeted({ audit: true, judge: () => ({ ...allowed, purse }) })
+  relay.client(Buffer.concat([headers(1, post, false), data(1, "body", true)]))
+  asked[0]?.then(false)
+  t.match(heard().upstream, [/^HEADERS 1/, "DATA 1 end body"])
+  relay.upstream(headers(1, ok))
+  t.match(records, [
+    { answer: { decision: "deny", reason: "upload-budget-exceeded" }, status: 200 },
+  ])
+  t.equal(asked.length, 1)
+})
+
+t.test("a reply that is malformed after its head ends in a reset", async (t) => {
+  const { relay, heard, records } = greeted()
+  relay.client(headers(1, get))
+  relay.upstream(Buffer.concat([headers(1, ok, false), data(1, "x")]))
+  heard()
+  relay.upstream(headers(1, [["a", "b\r\nc"]]))
+  t.same(heard(), { client: ["RST_STREAM 1 1"], upstream: ["RST_STREAM 1 1"] })
+  t.match(records, [{ status: 200, answer: { reason: "upstream-failed" } }])
+})
+
 t.test("a purse that is answered after the end does nothing", async (t) => {
   const { purse, asked } = purseOf(0)
   const { relay, heard, records, acts } = greeted({ judge: () => ({ ...allowed, purse }) })
@@ -600,6 +644,34 @@ t.test("a purse that is answered after the end does nothing", async (t) => {
   t.same(heard(), { client: [], upstream: [] })
   t.same(acts, ["pause client"])
   t.match(records, [{ bytesSent: 0, detail: "gone" }])
+})
+
+t.test("what is sent when a purse is answered stays as it is", async (t) => {
+  const { purse, asked } = purseOf(0)
+  const sent: { bytes: Buffer; owned: boolean }[] = []
+  const links = {
+    toClient: () => {},
+    toUpstream: (bytes: Buffer, owned: boolean) => sent.push({ bytes, owned }),
+    judge: () => ({ ...allowed, purse }),
+    record: () => {},
+    timer: () => {},
+    pauseClient: () => {},
+    resumeClient: () => {},
+  } as unknown as Links
+  const relay = http2(links, { now: () => 0 })
+  relay.client(
+    Buffer.concat([Buffer.from(preface), frame("SETTINGS", 0, 0), headers(1, post, false)]),
+  )
+  sent.length = 0
+  asked[0]?.then(true)
+  t.match(sent, [{ owned: true }])
+  const before = sent.map(({ bytes }) => bytes.toString("hex"))
+  relay.client(headers(3, [...post, ["other", "x".repeat(200)]], false))
+  asked[1]?.then(true)
+  t.same(
+    sent.slice(0, 1).map(({ bytes }) => bytes.toString("hex")),
+    before,
+  )
 })
 
 t.test("a client that ends while a purse is filled is heard to its end", async (t) => {
@@ -644,5 +716,12 @@ t.test("a timer runs while a head is not whole, and only then", async (t) => {
     Buffer.concat([frame("PING", 0, 0, "12345678").subarray(4), headers(3, get).subarray(0, 20)]),
   )
   t.same(timers.splice(0), [30_000, 30_000], "a new head has time of its own")
+})
+
+t.test("a head that takes too long ends the connection", async (t) => {
+  const { relay, heard, acts } = greeted()
+  relay.client(headers(1, get).subarray(0, 20))
   relay.late()
+  t.same(heard().client, ["GOAWAY 0 0 11"])
+  t.same(acts, ["broken limit-exceeded: a head takes too long", "end client", "end upstream"])
 })
