@@ -29,7 +29,7 @@ export class ReplyLane {
   readonly #toClient: Links["toClient"]
   readonly #held = new Held()
   #head: Head | null = null
-  #reader = new ReplyReader()
+  readonly #reader = new ReplyReader()
   /** null: its final head is not whole yet. */
   #body: BodyReader | null = null
   #interims = 0
@@ -51,10 +51,6 @@ export class ReplyLane {
   /** A request has gone out. */
   begin(head: Head | null): void {
     this.#head = head
-    if (this.#held.length > 0) {
-      this.#held.clear()
-      this.#reader = new ReplyReader()
-    }
     this.#body = null
     this.#interims = 0
     this.status = null
@@ -89,7 +85,7 @@ export class ReplyLane {
 
   /** Passes what was kept of a head that nobody reads any more. */
   release(): void {
-    if (this.#held.length > 0) this.pass(this.#held.bytes, true)
+    this.pass(this.#held.bytes, true)
     this.#held.clear()
   }
 

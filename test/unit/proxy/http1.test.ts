@@ -697,6 +697,19 @@ t.test("http1() lets the end of a chunked body wait for the purse too", (t) => {
     t.equal(toUpstream, ask, `${purse}`)
     t.equal(toClient, reply("one"), `${purse}`)
   }
+  const body = ask.length - ask.indexOf("1\r\n") - "\r\n".length
+  const sparingly = play(
+    inside,
+    [
+      ["client", ask],
+      ["filled", body],
+      ["filled", 2],
+    ],
+    {
+      purse: ask.indexOf("1\r\n"),
+    },
+  )
+  t.equal(sparingly.toUpstream, ask)
   t.end()
 })
 

@@ -60,6 +60,7 @@ function denied(reason: Answer["reason"], audit: boolean): Answer {
 /** A purse whose owner says when it is filled. */
 class Leased implements Purse {
   left: number
+  taken = 0
   #asked: (() => void) | null = null
 
   constructor(left: number) {
@@ -69,6 +70,7 @@ class Leased implements Purse {
   take(bytes: number): boolean {
     if (bytes > this.left) return false
     this.left -= bytes
+    this.taken += bytes
     return true
   }
 
@@ -162,6 +164,8 @@ export class Stage {
       if (bytes.toString("latin1") !== text) throw new Error(`lent bytes were kept: ${text}`)
     }
     const { toClient, toUpstream, acts, judged, exchanges } = this
+    const taken = this.#wanted.audit === true ? Infinity : (this.#purse?.taken ?? Infinity)
+    if (toUpstream.length > taken) throw new Error("more was sent than was in the purse")
     return { toClient, toUpstream, acts, judged, exchanges }
   }
 
