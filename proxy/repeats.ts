@@ -5,7 +5,7 @@
 import type { RequestEvent, RuleShown } from "../events/event.ts"
 
 /** Requests of one kind that have lines of their own within one window. */
-export const ownLinesMax = 64
+export const ownLinesMax = 16
 /** Over which requests of one kind are counted, in milliseconds. */
 export const windowMs = 1_000
 /** Kinds that are kept of one flow; the oldest makes room. Few, because each push looks through them. */
