@@ -308,15 +308,15 @@ t.test("HTTP/2: both sides count the same windows, whatever is dropped", async (
     }
     const played = play()
     const { relay, acts, client, upstream } = played
-    const { hear } = client
+    const hear = client.hear.bind(client)
     client.hear = (piece) => {
       tallies.toClient.add(piece)
-      hear.call(client, piece)
+      hear(piece)
     }
-    const { hear: hearUpstream } = upstream
+    const hearUpstream = upstream.hear.bind(upstream)
     upstream.hear = (piece) => {
       tallies.toUpstream.add(piece)
-      hearUpstream.call(upstream, piece)
+      hearUpstream(piece)
     }
     let greeted = false
     for (const { by, bytes: whole } of said) {
@@ -358,7 +358,7 @@ t.test("HTTP/2: a purse that is filled late changes nothing but the time", async
       played.relay.client(Buffer.from(whole))
       for (let ask = asked.shift(); ask !== undefined; ask = asked.shift()) {
         asks++
-        ask.then(true)
+        ask.answer(true)
       }
     }
     played.relay.closed("gone")

@@ -1,5 +1,5 @@
 import t from "tap"
-import fc from "fast-check"
+import * as fc from "fast-check"
 import { authorityOf, printAuthority, pathOf, sameAuthority } from "../../../http/authority.ts"
 import { canonicalPath } from "../../../policies/path.ts"
 

@@ -1,5 +1,5 @@
 import t from "tap"
-import fc from "fast-check"
+import * as fc from "fast-check"
 import { writeField, fieldBytesMax } from "../../../http/hpack-writer.ts"
 import { HpackDecoder, listBytesMax, listFieldsMax } from "../../../http/hpack.ts"
 import type { HeaderBlock } from "../../../http/hpack.ts"

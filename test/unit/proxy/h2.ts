@@ -242,17 +242,17 @@ export function greeted(options: Play = {}): Played {
 /** A purse of so many bytes that is filled by hand. */
 export function purseOf(bytes: number): {
   readonly purse: Purse
-  readonly asked: { bytes: number; then: (taken: boolean) => void }[]
+  readonly asked: { bytes: number; answer: (taken: boolean) => void }[]
 } {
   let left = bytes
-  const asked: { bytes: number; then: (taken: boolean) => void }[] = []
+  const asked: { bytes: number; answer: (taken: boolean) => void }[] = []
   const purse: Purse = {
     take: (count) => {
       if (count > left) return false
       left -= count
       return true
     },
-    fill: (count, then) => asked.push({ bytes: count, then }),
+    fill: (count, answer) => asked.push({ bytes: count, answer }),
   }
   return { purse, asked }
 }

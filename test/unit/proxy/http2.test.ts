@@ -150,7 +150,7 @@ t.test("whatever the segmentation, the same goes on", async (t) => {
       "DATA 3 end sluice: no\n",
       "SETTINGS 0 ack",
       "HEADERS 1 :status: 200; a: b",
-      `DATA 1 ${"250 bytes"}`,
+      "DATA 1 250 bytes",
       "HEADERS 1 end grpc-status: 0",
       "HEADERS 5 end :status: 200",
     ],
@@ -547,12 +547,12 @@ t.test("a purse that is filled lets go on what was held back, in order", async (
   t.same(heard().upstream, [])
   t.same(acts, ["pause client"])
   t.equal(asked[0]?.bytes, firstBytes)
-  asked[0]?.then(true)
+  asked[0]?.answer(true)
   t.match(heard().upstream, [/^HEADERS 1/])
   t.equal(asked[1]?.bytes, 4)
-  asked[1]?.then(true)
+  asked[1]?.answer(true)
   t.match(heard().upstream, ["DATA 1 body"])
-  asked[2]?.then(true)
+  asked[2]?.answer(true)
   t.match(heard().upstream, ["DATA 1 end more"])
   t.same(acts.filter((act) => act === "resume client").length, 1)
   relay.upstream(headers(1, ok))
@@ -567,7 +567,7 @@ t.test("a purse pays for a frame before it has come whole", async (t) => {
   const whole = data(1, "x".repeat(101))
   relay.client(whole.subarray(0, 20))
   t.equal(asked[0]?.bytes, 101)
-  asked[0]?.then(true)
+  asked[0]?.answer(true)
   relay.client(whole.subarray(20))
   t.same(heard().upstream, ["DATA 1 101 bytes"])
 })
@@ -576,7 +576,7 @@ t.test("an empty purse ends the request: 403 where no reply began, else a reset"
   const { purse, asked } = purseOf(0)
   const first = greeted({ judge: () => ({ ...allowed, purse }) })
   first.relay.client(Buffer.concat([headers(1, get), headers(3, get)]))
-  asked[0]?.then(false)
+  asked[0]?.answer(false)
   t.match(first.heard(), { client: [/^HEADERS 1 end :status: 403/], upstream: [] })
   t.match(first.records, [
     {
@@ -592,7 +592,7 @@ t.test("an empty purse ends the request: 403 where no reply began, else a reset"
   second.relay.client(headers(1, post, false))
   second.heard()
   second.relay.client(data(1, "x"))
-  some.asked[0]?.then(false)
+  some.asked[0]?.answer(false)
   t.match(second.heard(), {
     client: [/^HEADERS 1 end :status: 403/, "WINDOW_UPDATE 0 1"],
     upstream: ["RST_STREAM 1 8"],
@@ -604,7 +604,7 @@ t.test("an empty purse ends the request: 403 where no reply began, else a reset"
   third.relay.upstream(headers(1, ok, false))
   third.heard()
   third.relay.client(data(1, "x"))
-  other.asked[0]?.then(false)
+  other.asked[0]?.answer(false)
   t.match(third.heard(), {
     client: ["RST_STREAM 1 8", "WINDOW_UPDATE 0 1"],
     upstream: ["RST_STREAM 1 8"],
@@ -616,7 +616,7 @@ t.test("in audit mode an empty purse bounds nothing any more", async (t) => {
   const { purse, asked } = purseOf(0)
   const { relay, heard, records } = greeted({ audit: true, judge: () => ({ ...allowed, purse }) })
   relay.client(Buffer.concat([headers(1, post, false), data(1, "body", true)]))
-  asked[0]?.then(false)
+  asked[0]?.answer(false)
   t.match(heard().upstream, [/^HEADERS 1/, "DATA 1 end body"])
   relay.upstream(headers(1, ok))
   t.match(records, [
@@ -640,7 +640,7 @@ t.test("a purse that is answered after the end does nothing", async (t) => {
   const { relay, heard, records, acts } = greeted({ judge: () => ({ ...allowed, purse }) })
   relay.client(headers(1, get))
   relay.closed("gone")
-  asked[0]?.then(true)
+  asked[0]?.answer(true)
   t.same(heard(), { client: [], upstream: [] })
   t.same(acts, ["pause client"])
   t.match(records, [{ bytesSent: 0, detail: "gone" }])
@@ -663,11 +663,11 @@ t.test("what is sent when a purse is answered stays as it is", async (t) => {
     Buffer.concat([Buffer.from(preface), frame("SETTINGS", 0, 0), headers(1, post, false)]),
   )
   sent.length = 0
-  asked[0]?.then(true)
+  asked[0]?.answer(true)
   t.match(sent, [{ owned: true }])
   const before = sent.map(({ bytes }) => bytes.toString("hex"))
   relay.client(headers(3, [...post, ["other", "x".repeat(200)]], false))
-  asked[1]?.then(true)
+  asked[1]?.answer(true)
   t.same(
     sent.slice(0, 1).map(({ bytes }) => bytes.toString("hex")),
     before,
@@ -680,7 +680,7 @@ t.test("a client that ends while a purse is filled is heard to its end", async (
   relay.client(headers(1, get))
   relay.clientEnded()
   t.same(acts, ["pause client"])
-  asked[0]?.then(true)
+  asked[0]?.answer(true)
   t.match(heard().upstream, [/^HEADERS 1/])
   t.same(acts, ["pause client", "resume client", "end upstream"])
 })
