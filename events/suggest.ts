@@ -10,7 +10,7 @@
 import { parseAddress } from "../net/address.ts"
 import { parseHostname } from "../net/hostname.ts"
 import type { Reason } from "../flows/reason.ts"
-import { canonicalPath } from "../policies/path.ts"
+import { canonicalPath, scopedPath } from "../policies/path.ts"
 
 /** What was denied, as far as a rule can name it. */
 export interface Denied {
@@ -75,7 +75,7 @@ function addressLine({ address, port, transport }: Denied): string | null {
 function requestLine({ host, port, reason, request }: Denied): string | null {
   if (request === null || host === null || !byRequest.includes(reason)) return null
   // Why canonical: what has no one meaning, or was cut, would be an error in a policy.
-  const path = canonicalPath(pathOf(request.path))
+  const path = canonicalPath(scopedPath(pathOf(request.path)))
   if (parseHostname(host) !== host || path === null || path.includes("*")) return null
   const usual = request.scheme === "http" ? 80 : 443
   const where = port === null || port === usual ? host : `${host}:${port}`

@@ -6,7 +6,7 @@ import { parseAddress } from "../net/address.ts"
 import type { Address } from "../net/address.ts"
 import { parseHostname } from "../net/hostname.ts"
 import type { Hostname } from "../net/hostname.ts"
-import { canonicalPath } from "../policies/path.ts"
+import { canonicalPath, scopedPath } from "../policies/path.ts"
 
 export type Scheme = "http" | "https"
 
@@ -99,7 +99,8 @@ export function pathOf(target: string): string | null {
   const path = query === -1 ? target : target.slice(0, query)
   if (path === "/") return path
   if (path.length < plainPathMax && plainPath.test(path)) return path
-  return /%25[0-9a-f]{2}/i.test(path) ? null : canonicalPath(path)
+  if (/%25[0-9a-f]{2}/i.test(path)) return null
+  return canonicalPath(scopedPath(path))
 }
 
 /** Longest path that is taken without a closer look, in characters. */

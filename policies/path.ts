@@ -28,6 +28,20 @@ export function canonicalPath(text: string): string | null {
   return path.split("/").some((segment) => isDots(segment.split(";")[0] ?? "")) ? null : path
 }
 
+/** One encoded slash behind a segment that begins with `@`. Neither half can be of dots. */
+const scopedPackage = /\/(@[a-z0-9~_-][a-z0-9._~-]*)%2f([a-z0-9~_-][a-z0-9._~-]*)(?=\/|$)/gi
+
+/**
+ * The path that is meant by one in which npm, pnpm or yarn name a package in a scope:
+ * `/@scope%2fname` for `/@scope/name`. A registry has the same at both. Why: every other encoded
+ * slash is refused, for servers differ about it; without this one no such package could be had.
+ */
+export function scopedPath(text: string): string {
+  return text.includes("%") && text.length <= pathLengthMax
+    ? text.replaceAll(scopedPackage, "/$1/$2")
+    : text
+}
+
 /** Whether a rule's path fits a request's in the readings that its effect asks for. */
 export function fitsPath(pattern: string, path: string, effect: "allow" | "deny"): boolean {
   const plain = plainPath(path)

@@ -5,7 +5,7 @@ import { parsePattern } from "../net/hostname.ts"
 import type { Prefix } from "../net/address.ts"
 import type { Pattern } from "../net/hostname.ts"
 import type { Transport } from "../flows/flow.ts"
-import { canonicalPath } from "./path.ts"
+import { canonicalPath, scopedPath } from "./path.ts"
 import type { Ports, Target } from "./policy.ts"
 
 /** `<state now>, must be <state wanted>`. */
@@ -87,7 +87,7 @@ function parsePath(text: string): string | Fault {
   if (end !== -1) {
     return { fault: `has a query or fragment, must be a path alone: \`${text.slice(0, end)}\`` }
   }
-  const path = canonicalPath(text)
+  const path = canonicalPath(scopedPath(text))
   if (path === null) {
     return {
       fault: `has the path "${text}", must be a canonical path: no dot segments, no encoded dots or slashes, no spaces, valid percent-encoding`,

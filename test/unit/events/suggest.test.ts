@@ -99,6 +99,7 @@ void t.test(
       ["GET", "/a/b?x=*", "GET https://a.test/a/b"],
       ["WEBSOCKET", "/feed", "WEBSOCKET https://a.test/feed"],
       ["GET", "/%7ea/%c3%bc", "GET https://a.test/~a/%C3%BC"],
+      ["GET", "/@types%2fnode", "GET https://a.test/@types/node"],
       ["GET", "/a/../b", null],
       ["GET", "/ghp_***/x", null],
       ["GET", "/a*", null],

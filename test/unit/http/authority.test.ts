@@ -39,6 +39,33 @@ t.test("sameAuthority() takes a port that is not named for the default one", asy
   t.notOk(sameAuthority(plain, other, "https"))
 })
 
+t.test("pathOf() reads the encoded slash of a scoped package, and no other", async (t) => {
+  const table: readonly (readonly [string, string | null])[] = [
+    ["/@types%2fnode", "/@types/node"],
+    ["/@types%2Fnode?write=true", "/@types/node"],
+    ["/-/package/@types%2fnode/dist-tags", "/-/package/@types/node/dist-tags"],
+    ["/npm/@a.b_c%2fd.e", "/npm/@a.b_c/d.e"],
+    ["/types%2fnode", null],
+    ["/@types%2fnode%2fpath", null],
+    ["/@types%2f", null],
+    ["/@types%2f/node", null],
+    ["/@%2fnode", null],
+    ["/@types%2f..", null],
+    ["/@types%2f.%2e/evil", null],
+    ["/@types%2f%2e%2e/evil", null],
+    ["/@..%2fevil", null],
+    ["/@types%252fnode", null],
+    ["/@types%5cnode", null],
+    ["/a/..%2f@types%2fnode", null],
+    ["/x@types%2fnode", null],
+  ]
+  for (const [target, wanted] of table) t.equal(pathOf(target), wanted, target)
+  const begun = performance.now()
+  pathOf(`/${"@a".repeat(4_000)}%2f`)
+  pathOf("/@a%2fb".repeat(1_100))
+  t.ok(performance.now() - begun < 100, "no path is slow")
+})
+
 t.test("pathOf() says what canonicalPath() does, sooner", async (t) => {
   const part = fc.constantFrom(
     "a",

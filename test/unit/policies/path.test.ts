@@ -1,7 +1,7 @@
 import t from "tap"
 import { fc } from "../../property.ts"
 import { pathIndex, pathsFind } from "../../../policies/path-index.ts"
-import { canonicalPath, coversPath, fitsPath } from "../../../policies/path.ts"
+import { canonicalPath, coversPath, fitsPath, scopedPath } from "../../../policies/path.ts"
 import type { Rule } from "../../../policies/policy.ts"
 
 void t.test("canonicalPath() gives one spelling, or none where two could be read", async (t) => {
@@ -39,6 +39,19 @@ void t.test("canonicalPath() gives one spelling, or none where two could be read
     [`/${"a".repeat(8192)}`, null],
   ]
   for (const [text, wanted] of table) t.equal(canonicalPath(text), wanted, JSON.stringify(text))
+})
+
+void t.test("scopedPath() reads the encoded slash of a scoped package, and no other", async (t) => {
+  const table: [string, string][] = [
+    ["/@types%2fnode", "/@types/node"],
+    ["/@types%2Fnode/-/x", "/@types/node/-/x"],
+    ["/types%2fnode", "/types%2fnode"],
+    ["/@types%2f..", "/@types%2f.."],
+    ["/@types%2f", "/@types%2f"],
+    ["/@types%252fnode", "/@types%252fnode"],
+    ["/@types/node", "/@types/node"],
+  ]
+  for (const [text, wanted] of table) t.equal(scopedPath(text), wanted, text)
 })
 
 void t.test("coversPath() keeps * within a segment and lets ** span any number", async (t) => {
