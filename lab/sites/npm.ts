@@ -1,4 +1,4 @@
-/** An npm registry: npm, pnpm and yarn take its two packages as they are. Pure. */
+/** An npm registry: npm, pnpm and yarn take its packages as they are. Pure. */
 import { createHash } from "node:crypto"
 import { tarball } from "../archives.ts"
 import { thief } from "../thief.ts"
@@ -15,6 +15,11 @@ const packages: Readonly<Record<string, Package>> = {
     version: "1.0.0",
     manifest: { main: "index.js" },
     files: { "index.js": "module.exports = (text, width) => String(text).padStart(width)\n" },
+  },
+  "@tidy/words": {
+    version: "1.0.0",
+    manifest: { main: "index.js" },
+    files: { "index.js": 'module.exports = (text) => text.split(/\\s+/).join(" ")\n' },
   },
   colours: {
     version: "1.4.2",
@@ -42,10 +47,14 @@ export function npmFiles(): Files {
   const files: Record<string, string | Buffer> = {}
   for (const [name, found] of Object.entries(packages)) {
     const bytes = packed(name, found)
-    const path = `/${name}/-/${name}-${found.version}.tgz`
+    const path = `/${name}/-/${name.replace(/^.*\//, "")}-${found.version}.tgz`
     files[path] = bytes
     const told = packument(name, found, bytes, `https://registry.example.com${path}`)
     files[`/${name}`] = JSON.stringify(told)
+    // Why: so npm and yarn ask for a package in a scope, and pnpm in capitals.
+    for (const slash of ["%2f", "%2F"]) {
+      files[`/${name.replace("/", slash)}`] = JSON.stringify(told)
+    }
   }
   return files
 }

@@ -6,7 +6,7 @@ import { tryClients, type Client } from "./client-table.ts"
 t.setTimeout(300_000)
 
 const modules = `${import.meta.dirname}/../../node_modules`
-const manifest = `{"name":"app","version":"1.0.0","license":"MIT","dependencies":{"left-padder":"1.0.0"}}\n`
+const manifest = `{"name":"app","version":"1.0.0","license":"MIT","dependencies":{"left-padder":"1.0.0","@tidy/words":"1.0.0"}}\n`
 const npmrc = `registry=https://registry.example.com/
 //registry.example.com/:_authToken=word-of-nobody
 fetch-retries=0
@@ -14,7 +14,7 @@ audit=false
 fund=false
 update-notifier=false
 `
-const padded = `node -p 'require("left-padder")(7, 3)'`
+const padded = `node -p 'require("@tidy/words")(require("left-padder")("7  8", 6))'`
 const leftPadder = {
   host: "registry.example.com",
   path: "/left-padder/-/left-padder-1.0.0.tgz",
@@ -26,9 +26,14 @@ const npmLike = {
   rules: [
     "GET https://registry.example.com/left-padder",
     "GET https://registry.example.com/left-padder/-/*",
+    "GET https://registry.example.com/@tidy/**",
   ],
-  prints: /^ {2}7$/m,
-  requests: [leftPadder, { ...leftPadder, path: "/left-padder" }],
+  prints: /^ 7 8$/m,
+  requests: [
+    leftPadder,
+    { ...leftPadder, path: "/left-padder" },
+    { ...leftPadder, path: "/@tidy/words/-/words-1.0.0.tgz" },
+  ],
   executable: /\/node$/,
 } as const
 
