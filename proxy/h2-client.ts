@@ -65,7 +65,6 @@ export class ClientLane implements FrameSink, UpstreamNews {
   #greeted = false
   /** SETTINGS of the upstream that were not acknowledged yet. */
   #unacknowledged = 0
-  #lastServed = Infinity
   /** Ends with the frame that is passed now. */
   #ending: Stream | null = null
 
@@ -75,10 +74,6 @@ export class ClientLane implements FrameSink, UpstreamNews {
     this.#news = news
     this.#resets = new Bucket(resetsMax, resetsPerSecond, now)
     this.#idle = new Bucket(idleFramesMax, idleFramesPerSecond, now)
-  }
-
-  goneAfter(lastStream: number): void {
-    this.#lastServed = Math.min(this.#lastServed, lastStream)
   }
 
   /** The upstream sent SETTINGS. */
@@ -246,7 +241,7 @@ export class ClientLane implements FrameSink, UpstreamNews {
   #request(block: Block, fields: readonly HeaderField[], over: boolean): Fate {
     const session = this.#session
     const { stream: id, ends } = block
-    if (session.streams.size >= streamsMax || id > this.#lastServed) {
+    if (session.streams.size >= streamsMax || id > session.lastServed) {
       session.toClient.reset(id, errorCodes.refusedStream)
       return this.#resets.spend() ? "drop" : this.#flood()
     }

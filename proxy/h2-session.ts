@@ -55,6 +55,8 @@ export class H2Session {
   lastClient = 0
   /** The highest stream that the upstream has heard of. */
   lastUpstream = 0
+  /** No stream above this one is served any more: the upstream is going away. */
+  lastServed = Infinity
   /** Nothing is read any more. */
   over = false
   /** The smallest window for a stream that the client has ever named. */
@@ -209,7 +211,10 @@ export class H2Session {
 
   /** The upstream says no more: what it has not answered it never will. */
   upstreamEnded(): void {
-    if (!this.over) this.#end("the upstream ended", errorCodes.noError, errorCodes.noError)
+    if (this.over) return
+    // Why: what it never heard of may safely be asked again.
+    this.lastServed = Math.min(this.lastServed, this.lastUpstream)
+    this.#end("the upstream ended", errorCodes.noError, errorCodes.noError)
   }
 
   /** Both sides end at once. */
@@ -229,7 +234,7 @@ export class H2Session {
   #end(detail: string, toClient: ErrorCode, toUpstream: ErrorCode): void {
     this.#detail = detail
     this.toClient.greetAlone()
-    this.toClient.goAway(this.lastClient, toClient)
+    this.toClient.goAway(Math.min(this.lastClient, this.lastServed), toClient)
     this.toUpstream.goAway(0, toUpstream)
     this.over = true
     this.flush()

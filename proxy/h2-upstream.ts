@@ -19,8 +19,6 @@ const interimsMax = 64
 
 /** What of the upstream the client's side must know. */
 export interface UpstreamNews {
-  /** No stream above this one is served any more. */
-  readonly goneAfter: (lastStream: number) => void
   readonly settings: (frameBytesMax: number | null) => void
   /** So much came that the client may answer with frames of its own. */
   readonly earned: (frames: number) => void
@@ -231,9 +229,9 @@ export class UpstreamLane implements FrameSink {
   #goAway(bytes: Buffer, at: number, frame: Frame): Fate {
     const { streams, toClient } = this.#session
     if (frame.stream !== 0) return this.#fail("GOAWAY on a stream")
-    const last = uint32(bytes, at + headBytes) & 0x7fff_ffff
+    const last = Math.min(uint32(bytes, at + headBytes) & 0x7fff_ffff, this.#session.lastServed)
+    this.#session.lastServed = last
     toClient.frame(frameTypes.goAway, 0, 0, last, uint32(bytes, at + headBytes + 4))
-    this.#news.goneAfter(last)
     for (const stream of streams.values()) {
       if (stream.id > last) this.#session.close(stream, "the upstream went away before it")
     }

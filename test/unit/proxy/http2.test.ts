@@ -466,6 +466,10 @@ t.test("an upstream that goes away leaves the streams it will not serve", async 
   relay.upstream(headers(1, ok))
   t.same(heard().client, ["HEADERS 1 end :status: 200"])
   t.equal(records.length, 2)
+  relay.upstream(frame("GOAWAY", 0, 0, u32(9, 0)))
+  t.same(heard().client, ["GOAWAY 0 1 0"], "it takes nothing back (RFC 9113 §6.8)")
+  relay.upstreamEnded()
+  t.same(heard().client, ["GOAWAY 0 1 0"])
 })
 
 t.test(
