@@ -45,6 +45,9 @@ const resetsPerSecond = 33
 const idleFramesMax = 10_000
 const idleFramesPerSecond = 1_000
 
+/** Heads of one connection that are answered for being too long. */
+const overlongMax = 16
+
 export interface ClientNews {
   readonly settings: (frameBytesMax: number | null) => void
 }
@@ -65,6 +68,7 @@ export class ClientLane implements FrameSink, UpstreamNews {
   #greeted = false
   /** SETTINGS of the upstream that were not acknowledged yet. */
   #unacknowledged = 0
+  #overlong = 0
   /** Ends with the frame that is passed now. */
   #ending: Stream | null = null
 
@@ -247,6 +251,8 @@ export class ClientLane implements FrameSink, UpstreamNews {
     }
     if (over) {
       const detail = "the fields are too many or too long"
+      // Why: they cost more to read than to write, and honest clients stop at the first.
+      if (++this.#overlong > overlongMax) return this.#flood()
       session.refuse(id, ends, null, session.links.broken("limit-exceeded", detail), detail)
       return this.#idled()
     }

@@ -437,6 +437,11 @@ t.test("§10.5: floods end in ENHANCE_YOUR_CALM", async (t) => {
       (at) => (at === 0 ? head : frame("CONTINUATION", 0, 1, "")),
       10,
     ],
+    [
+      "heads that are too long",
+      (at) => headers(2 * at + 1, [...get, ...Array<[string, string]>(300).fill(["x", "y"])]),
+      17,
+    ],
     ["PING (CVE-2019-9512)", () => frame("PING", 0, 0, "12345678"), 9_999],
     ["SETTINGS (CVE-2019-9515)", () => frame("SETTINGS", 0, 0), 9_999],
     ["empty DATA (CVE-2019-9518)", (at) => (at === 0 ? open : data(1, "")), 10_000],

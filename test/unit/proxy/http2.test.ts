@@ -520,6 +520,14 @@ t.test("a request that is malformed is reset, told, and never goes on", async (t
   t.equal(judged.length, 0)
 })
 
+t.test("a request that breaks the rules after its head is told as malformed", async (t) => {
+  const { relay, heard, records } = greeted()
+  relay.client(headers(1, post, false))
+  relay.client(headers(1, [[":path", "/denied"]]))
+  t.match(heard(), { client: ["RST_STREAM 1 1"] })
+  t.match(records, [{ answer: { decision: "deny", reason: "malformed" }, status: null }])
+})
+
 t.test(
   "a header list beyond its bounds is refused with 431, and the connection goes on",
   async (t) => {
