@@ -6,6 +6,8 @@ import type { HeaderField } from "./header-field.ts"
 
 /** A power of two. Clients of one machine say some dozens of things over and over. */
 const slots = 512
+/** A power of two, larger: two that meet here are never remembered, as each puts the other out. */
+const seenSlots = 8_192
 /** Longest field that is remembered, in bytes as it came. With `slots` it bounds the memory. */
 const bytesMax = 160
 
@@ -18,7 +20,7 @@ interface Known {
 export class KnownFields {
   readonly #known: (Known | undefined)[] = Array.from({ length: slots })
   /** What was seen once, by its hash. */
-  readonly #seen = new Int32Array(slots)
+  readonly #seen = new Int32Array(seenSlots)
   #hash = 0
 
   /** The field that these bytes are; null: not known. */
@@ -38,11 +40,12 @@ export class KnownFields {
   /** Remembers the field that find() did not know just now. */
   add(source: Buffer, from: number, to: number, field: HeaderField): void {
     if (to - from > bytesMax) return
-    const first = this.#hash & (slots - 1)
-    if (this.#seen[first] !== this.#hash) {
-      this.#seen[first] = this.#hash
+    const seen = (this.#hash >>> 6) & (seenSlots - 1)
+    if (this.#seen[seen] !== this.#hash) {
+      this.#seen[seen] = this.#hash
       return
     }
+    const first = this.#hash & (slots - 1)
     // Why: each has two places, so that two that meet do not put each other out.
     const slot = this.#known[first] === undefined ? first : (this.#hash >>> 16) & (slots - 1)
     this.#known[slot] = { bytes: Buffer.from(source.subarray(from, to)), field }
