@@ -30,7 +30,7 @@ export interface Try {
 
 /** What the lines may use, beside what ways.ts has. All of it trusts any certificate, as a thief would. */
 export const words = `
-import threading
+import errno, itertools, random, threading
 from concurrent.futures import ThreadPoolExecutor
 def trusting(alpn=None):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -48,9 +48,16 @@ def rest(s, wait=0.6):
     except OSError: pass
     return data
 local = threading.local()
+# No port twice in a run: by it a connection's events are known.
+sources = itertools.count(random.randrange(10000, 28000))
+def dial(to, port):
+    while True:
+        try: return socket.create_connection((to, port), 5, ("", next(sources)))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE: raise
 def note(s): local.ports = getattr(local, "ports", []) + [str(s.getsockname()[1])]
 def plain(bytes_, port=7080, to="198.51.100.10", wait=0.6, then=()):
-    with socket.create_connection((to, port), 5) as s:
+    with dial(to, port) as s:
         note(s)
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         s.sendall(bytes_)
@@ -59,7 +66,7 @@ def plain(bytes_, port=7080, to="198.51.100.10", wait=0.6, then=()):
             data += rest(s, 0.3); s.sendall(more)
         return data + rest(s, wait)
 def secure(bytes_, port=7443, name="allowed.test", to="198.51.100.10", wait=0.6, then=(), alpn=("http/1.1",)):
-    with socket.create_connection((to, port), 5) as raw:
+    with dial(to, port) as raw:
         note(raw)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with trusting(alpn).wrap_socket(raw, server_hostname=name) as s:

@@ -234,7 +234,7 @@ t.test("one meaning", { skip, timeout: 290_000 }, async (t) => {
           words,
           `def say(name, bytes_):`,
           `    try:`,
-          `        s = socket.create_connection(("198.51.100.10", ${port}), 5); s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)`,
+          `        s = dial("198.51.100.10", ${port}); s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)`,
           `        os.write(1, ("port %s %d\\n" % (name, s.getsockname()[1])).encode())`,
           ...(connected === "" ? [] : [`        ${connected}`]),
           `        s.sendall(bytes_); rest(s, 1); s.close()`,
