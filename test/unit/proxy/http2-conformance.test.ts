@@ -439,7 +439,11 @@ t.test("§10.5: floods end in ENHANCE_YOUR_CALM", async (t) => {
     ],
     [
       "heads that are too long",
-      (at) => headers(2 * at + 1, [...get, ...Array<[string, string]>(300).fill(["x", "y"])]),
+      (at) =>
+        headers(2 * at + 1, [
+          ...get,
+          ...Array.from({ length: 300 }, (): [string, string] => ["x", "y"]),
+        ]),
       17,
     ],
     ["PING (CVE-2019-9512)", () => frame("PING", 0, 0, "12345678"), 9_999],
