@@ -95,7 +95,8 @@ APT::Proxy "http://no.test:1";
 })
 
 t.test("apt() survives odd files in bounded time", async (t) => {
-  const start = Date.now()
+  // Why not by the clock: the machine may be busy with other things.
+  const start = process.cpuUsage()
   for (const text of [
     "{".repeat(500_000),
     "}".repeat(500_000),
@@ -117,5 +118,7 @@ t.test("apt() survives odd files in bounded time", async (t) => {
       }),
     )
   }
-  t.ok(Date.now() - start < 5000, `${Date.now() - start} ms`)
+  const { user, system } = process.cpuUsage(start)
+  const tookMs = (user + system) / 1_000
+  t.ok(tookMs < 5_000, `${tookMs} ms`)
 })
