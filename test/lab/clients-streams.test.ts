@@ -9,7 +9,7 @@ import t from "tap"
 import { contentDigest } from "../../lab/content.ts"
 import { arrives, canary, labFor, whyNoLab } from "../bypass/harness.ts"
 import { shown } from "../bypass/ways.ts"
-import { requestsOf, runClient } from "./client-table.ts"
+import { flowsOf, requestsOf, runClient } from "./client-table.ts"
 
 t.setTimeout(300_000)
 
@@ -129,9 +129,8 @@ t.test("streams", { skip: whyNoLab() ?? false, timeout: 290_000 }, async (t) => 
       )
       if (!t.ok(found, JSON.stringify(wanted))) t.comment(shown(run))
     }
-    const flows = run.events.filter((event) => event.kind === "flow")
     t.ok(
-      flows.every(({ action }) => action === "intercept"),
+      flowsOf(run.events).every(({ action }) => action === "intercept"),
       "every connection is opened",
     )
     t.match(run.events.at(-1), { kind: "run-ended", lost: 0 }, "the log is whole")
