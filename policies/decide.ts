@@ -127,6 +127,18 @@ function deniedName(policy: Compiled, flow: Flow): Rule | null {
   return null
 }
 
+/**
+ * Whether some request is denied to a host by a name that our resolver gave for the target: then an
+ * address rule does not cover TLS that does not say it is for that host, or for which other one.
+ */
+function watchedByName(policy: Compiled, flow: Flow): boolean {
+  return flow.names.some((name) =>
+    fitting(policy, flow, name).some(
+      (rule) => rule.effect === "deny" && asksRequest(rule, "https"),
+    ),
+  )
+}
+
 function deniesHost({ effect, target }: Rule): boolean {
   return effect === "deny" && target.kind === "host"
 }
@@ -194,7 +206,9 @@ function byOpening(policy: Compiled, flow: Flow, ground: Ground, opening: Openin
   if (opening.kind === "broken") return granted ?? deny(opening.reason)
   if (opening.kind === "http") return byHead(policy, flow, granted, opening)
   if (opening.kind !== "tls") return granted ?? byNames(policy, flow)
-  if (opening.serverName === null) return granted ?? deny("missing-server-name")
+  if (opening.serverName === null) {
+    return granted !== null && !watchedByName(policy, flow) ? granted : deny("missing-server-name")
+  }
   return byServerName(policy, flow, granted, opening.serverName)
 }
 
@@ -207,6 +221,9 @@ function byServerName(policy: Compiled, flow: Flow, granted: Granted, name: Host
   const watched = rules.some((rule) => rule.effect === "deny" && asksRequest(rule, "https"))
   const whole = freest(rules.filter(allowsHost))
   const allowed = granted ?? (whole === null ? null : { allow: whole, host: name })
+  if (granted !== null && !watched && !flow.names.includes(name) && watchedByName(policy, flow)) {
+    return deny("host-mismatch")
+  }
   if (allowed !== null) {
     if (!watched && (policy.intercept !== "always" || opaque)) return allowed
     return blind ? deny("unsupported-protocol") : { look: allowed.host, for: allowed.allow }

@@ -12,6 +12,8 @@ import type { Side } from "./splice.ts"
 
 /** How long a side may take to close after its last word. nginx: lingering_timeout 5 s. */
 const lingerMs = 5_000
+/** How long a client may leave the last of a reply unread. nginx: send_timeout 60 s. */
+const unreadMs = 300_000
 /** Most bytes read and dropped of a side that was told its end. */
 const lingerBytesMax = 1_048_576
 /** Unsent bytes at which the other side is read no more, and the side itself: we may answer it. */
@@ -218,20 +220,27 @@ export class Carrier {
     }
   }
 
-  /** Reads a side, or stops reading it, as the other side and itself take what they are sent. */
+  /**
+   * Reads a side, or stops reading it, as the other side and itself take what they are sent. A client
+   * that was told its end is read on, see #end; but not while bytes in its buffer are still unsent.
+   */
   #read(end: End): void {
-    const { side, stopped, ended } = end
-    if (side.socket.destroyed || (ended && end === this.#client)) return
-    const other = end === this.#client ? this.#upstream : this.#client
-    const held = end === this.#client && this.#held
-    const stop = held || other?.full === true || end.unsent > unsentBytesMax
-    if (stop === stopped) return
-    end.stopped = stop
-    if (stop) return side.inlet.pause()
+    const { side, stopped } = end
+    if (side.socket.destroyed) return
+    const isClient = end === this.#client
+    const last = isClient && end.ended
+    const other = isClient ? this.#upstream : this.#client
+    const held = isClient && !last && this.#held
+    const stop = held || other?.full === true || (!last && end.unsent > unsentBytesMax)
+    if (stop !== stopped) {
+      end.stopped = stop
+      if (stop) side.inlet.pause()
+      else side.inlet.resume()
+    }
+    if (stop) return
     side.inlet.release()
-    side.inlet.resume()
     // Why later: the relay may be in the middle of a call.
-    if (end === this.#client && this.#kept.length > 0) queueMicrotask(() => this.#deliver())
+    if (isClient && this.#kept.length > 0) queueMicrotask(() => this.#deliver())
   }
 
   get #held(): boolean {
@@ -278,17 +287,24 @@ export class Carrier {
     const { socket, inlet } = end.side
     if (socket.destroyed) return
     this.#write(end)
-    socket.end()
-    if (end === this.#client) {
-      const start = inlet.total
-      inlet.take = () => {
-        // Why: to close with bytes unread would be a reset, and the last word could be lost in it.
-        if (inlet.total - start > lingerBytesMax) socket.destroy()
-      }
-      inlet.release()
-      inlet.resume()
+    if (end !== this.#client) {
+      socket.end()
+      end.linger = setTimeout(() => socket.destroy(), lingerMs)
+      return
     }
-    end.linger = setTimeout(() => socket.destroy(), lingerMs)
+    // Why not sooner: a client may rest before it reads the last of a reply.
+    end.linger = setTimeout(() => socket.destroy(), unreadMs)
+    socket.end(() => {
+      if (end.linger !== null) clearTimeout(end.linger)
+      if (!end.closed) end.linger = setTimeout(() => socket.destroy(), lingerMs)
+    })
+    const start = inlet.total
+    inlet.take = () => {
+      // Why: to close with bytes unread would be a reset, and the last word could be lost in it.
+      if (inlet.total - start > lingerBytesMax) socket.destroy()
+    }
+    this.#kept = []
+    this.#read(end)
   }
 
   #join(end: End): void {
@@ -320,11 +336,12 @@ export class Carrier {
     if (end.closed) return
     end.closed = true
     if (end.linger !== null) clearTimeout(end.linger)
-    end.side.inlet.release()
     if (end === this.#client) this.#finish()
     const open = this.#ends.filter(({ closed }) => !closed)
     for (const each of open) this.#end(each)
     if (open.length > 0) return
+    // Why not sooner: what is unsent to the other side may lie in this side's buffer.
+    for (const { side } of this.#ends) side.inlet.release()
     this.#finish()
     this.#options.done(this.#detail)
   }

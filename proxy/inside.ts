@@ -171,6 +171,9 @@ export class Inside {
     const client = this.#client
     this.#world.leaf(this.#opening.serverName).then(
       (context) => {
+        // Why: TLS takes the hello back by unshift; see Session's refusal, and stream.unshift().
+        client.inlet.pause()
+        if (client.socket.readableEnded) resetSide(client)
         if (client.socket.destroyed) return then(gone)
         this.#tls.client = secureClient(client, hello, context, protocol, then)
       },

@@ -69,7 +69,9 @@ function verdictOf({ final }: Connection, carried: Carried): Verdict {
   if (leafRefused) {
     return { verdict: "deny", enforced: true, reason: "certificate-invalid", rule: null }
   }
-  if (answer !== null) return answered(answer)
+  // Why: what was found in dialling holds for all that was asked after it (audit mode).
+  const despite = final?.reason === "name-address-mismatch" || final?.reason === "private-address"
+  if (answer !== null && !(despite && answer.decision === "allow")) return answered(answer)
   if (exhausted !== null && final?.decision === "allow") {
     const rule = shownRule(final.rule)
     return { verdict: "deny", ...exhausted, reason: "upload-budget-exceeded", rule }

@@ -376,6 +376,8 @@ export class Session {
   /** Why not at once: a client that is refused ends, and then nobody can say any more who it was. */
   #refuse(by: Refusal): void {
     this.#release()
+    // Why: TLS takes the hello back by unshift, and a socket that flows would throw it away.
+    if (by === "inside") this.client.inlet.pause()
     if (this.#connection.ownerKnown) return this.#refuseNow(by)
     const refuseNow = (): void => this.#refuseNow(by)
     void within(this.#askOwner(), refusalWaitMs, nobody).then(refuseNow)

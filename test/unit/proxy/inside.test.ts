@@ -13,7 +13,7 @@ import type { TLSSocket } from "node:tls"
 import type { Test } from "tap"
 import { leaf, selfSignedLeaf } from "../../../certs/leaf.ts"
 import type { Certificate } from "../../../certs/certificate.ts"
-import type { Mode } from "../../../policies/policy.ts"
+import type { Mode, Rule } from "../../../policies/policy.ts"
 import { proveInlets } from "../../../proxy/inlet.ts"
 import { Gate } from "../../../proxy/server.ts"
 import { key, listen, ours, rule, theirs, world } from "./world.ts"
@@ -24,7 +24,8 @@ const good = leaf(theirs, key, ["allowed.test"], now)
 
 interface Origin {
   readonly certificate?: Certificate
-  readonly protocols?: readonly string[]
+  /** Rules beside the one that allows requests. */
+  readonly further?: (port: number) => readonly Rule[]
 }
 
 interface Opened extends TestWorld {
@@ -57,7 +58,7 @@ async function lab(
   })
   const port = await listen(server, "127.0.0.2")
   const made = world({
-    rules: [rule(`GET,PUT https://allowed.test:${port}${path}`)],
+    rules: [rule(`GET,PUT https://allowed.test:${port}${path}`), ...(origin.further?.(port) ?? [])],
     mode,
     resolves: { "allowed.test": ["127.0.0.2"] },
     gave: { "127.0.0.1": ["allowed.test"] },
@@ -128,6 +129,18 @@ t.test("a gate in audit mode lets a denied request through, and says so", async 
   const verdict = { verdict: "deny", enforced: false, reason: "path-not-allowed" }
   t.match(requests(), [verdict])
   t.match(await flow(), { action: "intercept", ...verdict })
+})
+
+t.test("a gate tells inside why a host is denied beside rules over its requests", async (t) => {
+  const further = (port: number) => [rule(`allowed.test:${port}`, "deny")]
+  const { ask, flow, got, requests } = await lab(t, "/**", "block", { further })
+  // Why often: names are known before the hello, or after it.
+  for (let turn = 0; turn < 5; turn++) {
+    t.match(await ask("/"), { status: 403, body: /denied-by-rule/, issuer: "CN=Ours" })
+    t.match(await flow(), { action: "refuse", verdict: "deny", reason: "denied-by-rule" })
+  }
+  t.same(got, [])
+  t.equal(requests().length, 5)
 })
 
 const day = 24 * 3_600_000
