@@ -265,6 +265,7 @@ export class Carrier {
     const { socket } = to.side
     if (bytes.length === 0 || to.ended || socket.destroyed) return
     to.bytes += bytes.length
+    if (!this.#calling) to.busy = to.unsent > 0
     to.outgoing.push(owned || this.#stays(to) ? bytes : Buffer.from(bytes))
     to.outgoingBytes += bytes.length
     // Why: a purse that was filled lets a request go on between calls.
