@@ -12,8 +12,6 @@ import { blockOf } from "./block.ts"
 import type { Block } from "./block.ts"
 import type { RequestHead } from "./request.ts"
 
-export type { Field } from "./request.ts"
-
 /** Longest head taken, in bytes. HAProxy and nginx end at 16 and 32 KiB, Node at 16 KiB. */
 export const headBytesMax = 65_536
 /** Most fields of a head. Apache takes 100 (LimitRequestFields), HAProxy 101. */

@@ -5,6 +5,7 @@
 import { unmap } from "../net/address.ts"
 import type { Flow, Opening, Token } from "../flows/flow.ts"
 import type { Reason } from "../flows/reason.ts"
+import { defaultPorts } from "../http/authority.ts"
 import type { RequestHead } from "../http/request.ts"
 import type { Permit, Rule, Verdict } from "../policies/policy.ts"
 
@@ -41,7 +42,7 @@ export function judgeRequest(
     if (before.decision !== "wait") return before
   }
   const { host, path } = head
-  const port = head.port ?? (secure ? httpsPort : httpPort)
+  const port = head.port ?? defaultPorts[secure ? "https" : "http"]
   if (host === null)
     return unread(judge, flow, opening, secure ? "host-mismatch" : "missing-server-name")
   if (path === null) return unread(judge, flow, opening, "malformed")
@@ -60,9 +61,6 @@ export function judgeRequest(
   return verdict.decision === "wait" ? unread(judge, flow, opening, "infrastructure") : verdict
 }
 
-const httpPort = 80
-const httpsPort = 443
-
 /** The method that rules know the opening of a WebSocket by: it opens a way both ways. */
 export const webSocketMethod = "WEBSOCKET"
 
@@ -71,7 +69,7 @@ export const webSocketMethod = "WEBSOCKET"
  * address is broken, and one that names the address itself leaves the matter to rules over addresses.
  */
 export function openingOf(flow: Flow, head: RequestHead): Opening {
-  const otherPort = (head.port ?? httpPort) !== flow.target.port && head.port !== null
+  const otherPort = (head.port ?? defaultPorts.http) !== flow.target.port && head.port !== null
   const otherAddress = head.address !== null && unmap(head.address) !== flow.target.address
   if (otherPort || otherAddress) return { kind: "broken", of: "http", reason: "host-mismatch" }
   return head.address === null
